@@ -1,0 +1,34 @@
+# One line per verb. Everything needs only python3.11+ (headers, venv), gcc and g++; no root.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup run test lint format bench docs clean
+
+setup: .venv/.ready
+.venv/.ready: pyproject.toml constraints.txt tools/setup.sh
+	@PYTHON=$(PYTHON) tools/setup.sh
+
+run: setup
+	@exec $(BIN)/kalshi-fix run
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_tidy.py
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup
+	@$(BIN)/python tools/bench.py
+
+docs: setup
+	@$(BIN)/python tools/dictionary.py
+
+clean:
+	rm -rf .venv build var

@@ -1,0 +1,231 @@
+"""The configuration as typed, frozen data. `adapters.config` reads it from TOML.
+
+Every limit of the system is a number here with a sane default. Durations are seconds or
+milliseconds as their names say; prices, quantities and money are decimal text in the TOML and
+integers (``kalshi_fix.model`` units) here.
+"""
+
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class StoreSettings:
+    """Where the bus lives. ``url`` "" = the embedded server."""
+
+    url: str = ""
+    appendfsync: str = "always"  # embedded: "always", or "no" as a documented choice
+    replicas: int = 0  # acknowledged = on this many replicas (WAIT)
+    connect_timeout_ms: int = 2_000
+    socket_timeout_ms: int = 5_000
+
+
+@frozen(kw_only=True)
+class CoreSettings:
+    """The matching core."""
+
+    shards: tuple[str, ...] = ("s0",)
+    lease_ms: int = 1_000
+    clock_ms: int = 50
+    batch_max_commands: int = 500
+    snapshot_seconds: int = 300
+    snapshot_commands: int = 1_000_000
+
+
+@frozen(kw_only=True)
+class EdgeSettings:
+    """The public ports and what an unauthenticated peer may cost."""
+
+    host: str = "127.0.0.1"
+    ports: dict[str, int] = field(
+        factory=lambda: {"NR": 8228, "DC": 8229, "RT": 8230, "PT": 8231, "MD": 8233}
+    )
+    logon_seconds: float = 5.0
+    logon_bytes: int = 4_096
+    message_bytes: int = 16_384
+    clock_seconds: float = 30.0
+    slow_reader_seconds: float = 10.0
+    slow_reader_bytes: int = 4_194_304
+    heartbeat_min: int = 2
+    heartbeat_max: int = 60
+    unauthenticated_max: int = 200
+    unauthenticated_per_address_max: int = 50
+
+
+@frozen(kw_only=True)
+class GatewaySettings:
+    """Every gateway process."""
+
+    outbound_queue_max: int = 10_000
+    inbound_queue_max: int = 10_000
+    max_latency_seconds: int = 120
+    batch_max_commands: int = 500
+    stalled_core_ms: int = 1_000
+    session_open_seconds: float = 3.0
+
+
+@frozen(kw_only=True)
+class MarketDataSettings:
+    """Publisher and MD sessions."""
+
+    stream_max_entries: int = 10_000
+    snapshot_interval_ms: int = 100
+    conflate_after_messages: int = 1_000
+
+
+@frozen(kw_only=True)
+class MetricsSettings:
+    """Ports of /metrics, /healthz and /readyz; the n-th extra instance gets +10n."""
+
+    host: str = "127.0.0.1"
+    core: int = 9301
+    gateway: int = 9302
+    marketdata: int = 9303
+    edge: int = 9304
+    supervisor: int = 9305
+
+
+@frozen(kw_only=True)
+class LogSettings:
+    """Structured logs, one file per process in the data directory, and stderr."""
+
+    level: str = "info"
+    json: bool = True
+
+
+@frozen(kw_only=True)
+class LaneSettings:
+    """One gateway process: a set of sessions with one store directory and one lock."""
+
+    name: str
+
+
+@frozen(kw_only=True)
+class ThrottleSettings:
+    """Token bucket of a session. An order costs 10 tokens; 0 = no throttle."""
+
+    tokens_per_second: int = 10_000
+    burst_tokens: int = 10_000
+    cancel_tokens_per_second: int = 10_000
+    violations_before_logout: int = 1_000
+
+
+@frozen(kw_only=True)
+class SessionSettings:
+    """One FIX identity. ``name`` defaults to ``sender_comp_id`` and is unique."""
+
+    sender_comp_id: str
+    role: str
+    firm: str
+    lane: str
+    name: str = ""
+    target_comp_id: str = ""  # "" = the role's (KalshiRT ...)
+    accounts: tuple[str, ...] = ()
+    username: str = ""  # "" = sender_comp_id
+    password_scrypt: str = ""  # scrypt$n$r$p$salt$hash; "" = no password logon
+    public_key: str = ""  # PEM of an Ed25519 or RSA key; "" = no signed logon
+    open_on_loopback: bool = False  # no credentials; only where the edge listens on loopback
+    cancel_on_disconnect: bool = False
+    reset_on_logon: bool = False  # numbers start at 1 at every Logon, 141=Y or not
+    microseconds: bool = False
+    max_order_age_seconds: int = 30
+    throttle: ThrottleSettings = field(factory=ThrottleSettings)
+    port: int = 0  # 0 = the role's
+
+
+@frozen(kw_only=True)
+class FirmSettings:
+    """A firm."""
+
+    name: str
+    jurisdiction: str = ""
+
+
+@frozen(kw_only=True)
+class AccountSettings:
+    """An account; ``deposit`` is its first funding, in money units."""
+
+    name: str
+    firm: str
+    deposit: int = 0
+    jurisdiction: str = ""
+
+
+@frozen(kw_only=True)
+class SeriesSettings:
+    """Fee schedule of a series. Rates in millionths, multiplier in hundredths."""
+
+    name: str
+    taker_rate: int = 70_000
+    maker_rate: int = 0
+    multiplier: int = 100
+
+
+@frozen(kw_only=True)
+class MarketSettings:
+    """One market; see ``DefineMarket``. Times in ns."""
+
+    symbol: str
+    event_ticker: str
+    series: str
+    title: str
+    price_ranges: tuple[tuple[int, int, int], ...] = ((100, 9900, 100),)
+    open_at: int = 0
+    close_at: int = 0
+    expected_expiry_at: int = 0
+    settlement_timer_seconds: int = 0
+    position_limit: int = 0
+    price_band: int = 0
+    halt_band: int = 0
+    halt_window_seconds: int = 0
+    halt_seconds: int = 0
+    jurisdictions_excluded: tuple[str, ...] = ()
+    shard: str = ""  # "" = the first
+
+
+@frozen(kw_only=True)
+class OperatorSettings:
+    """An operator of the admin service; the token is stored hashed (scrypt)."""
+
+    name: str
+    token_scrypt: str
+
+
+@frozen(kw_only=True)
+class LimitSettings:
+    """Limits set at start on a firm, account or session (``SetLimits``)."""
+
+    scope: str
+    name: str
+    limits: dict[str, Any]
+
+
+@frozen(kw_only=True)
+class DemoSettings:
+    """The demo market maker."""
+
+    session: str = ""  # "" = no demo flow
+    symbols: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Settings:
+    """A whole system."""
+
+    store: StoreSettings = field(factory=StoreSettings)
+    core: CoreSettings = field(factory=CoreSettings)
+    edge: EdgeSettings = field(factory=EdgeSettings)
+    gateway: GatewaySettings = field(factory=GatewaySettings)
+    market_data: MarketDataSettings = field(factory=MarketDataSettings)
+    metrics: MetricsSettings = field(factory=MetricsSettings)
+    log: LogSettings = field(factory=LogSettings)
+    demo: DemoSettings = field(factory=DemoSettings)
+    lanes: tuple[LaneSettings, ...] = ()
+    firms: tuple[FirmSettings, ...] = ()
+    accounts: tuple[AccountSettings, ...] = ()
+    sessions: tuple[SessionSettings, ...] = ()
+    series: tuple[SeriesSettings, ...] = ()
+    markets: tuple[MarketSettings, ...] = ()
+    operators: tuple[OperatorSettings, ...] = ()
+    limits: tuple[LimitSettings, ...] = ()

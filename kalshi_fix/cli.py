@@ -1,0 +1,5 @@
+from kalshi_fix import __version__
+
+
+def main() -> None:
+    print(__version__)

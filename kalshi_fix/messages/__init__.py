@@ -1,0 +1,1 @@
+"""L0: commands (what changes the exchange), events (what happened), and their packed form."""

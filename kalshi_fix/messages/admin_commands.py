@@ -1,0 +1,312 @@
+"""Operators' commands: reference data, life cycle, money, limits. Also the TOML's ``Define...``.
+
+Every one starts with ``request_id, operator, why, at``; the request id makes a repeat harmless.
+Units as in ``kalshi_fix.model``. Append new fields at the end, with a default.
+"""
+
+from attrs import define, field
+
+
+@define(slots=True)
+class DefineFirm:
+    """Creates or changes a firm."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    firm: str
+    jurisdiction: str = ""
+
+
+@define(slots=True)
+class DefineAccount:
+    """Creates or changes an account of a firm. Funding is a Deposit."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    account: str
+    firm: str
+    jurisdiction: str = ""  # "" = the firm's
+
+
+@define(slots=True)
+class DefineSession:
+    """Creates or changes a session: who it is and what it may do. Credentials are not here."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    session: str
+    sender_comp_id: str
+    target_comp_id: str
+    role: str
+    firm: str
+    accounts: tuple[str, ...]  # the first is the default account
+    enabled: bool = True
+    cancel_on_disconnect: bool = False
+    max_order_age: int = 30_000_000_000  # ns
+
+
+@define(slots=True)
+class DefineSeries:
+    """Creates or changes a series: the fee schedule of its markets.
+
+    Rates in millionths (0.07 = 70_000); ``maker_rate`` may be negative (rebate);
+    ``multiplier`` in hundredths (1 = 100).
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    series: str
+    taker_rate: int = 70_000
+    maker_rate: int = 0
+    multiplier: int = 100
+
+
+@define(slots=True)
+class DefineMarket:
+    """Creates or changes a market (one YES contract).
+
+    ``price_ranges``: (start, end, step) in price units, contiguous, both ends inclusive.
+    Times in ns, 0 = not set. ``band``/``band_window``/``halt_time``: volatility halt, 0 = off.
+    ``position_limit`` in hundredths per account, 0 = none.
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+    event_ticker: str
+    series: str
+    title: str
+    price_ranges: tuple[tuple[int, int, int], ...] = ((100, 9900, 100),)
+    open_at: int = 0
+    close_at: int = 0
+    expected_expiry_at: int = 0
+    settlement_timer: int = 0  # ns between determination and settlement
+    position_limit: int = 0
+    price_band: int = 0  # largest distance from the last trade an order may have, 0 = none
+    halt_band: int = 0
+    halt_window: int = 0  # ns
+    halt_time: int = 0  # ns
+    jurisdictions_excluded: tuple[str, ...] = ()
+    status: str = "active"  # status of a market that does not exist yet
+
+
+@define(slots=True)
+class SetMarketStatus:
+    """Operator's transition: active, paused or closed."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+    status: str
+
+
+@define(slots=True)
+class SetExchangeStatus:
+    """Pauses or resumes trading in every market of the shard."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    paused: bool
+
+
+@define(slots=True)
+class Determine:
+    """States the outcome of a closed market: ``value`` in price units, 0 = NO, 10_000 = YES."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+    value: int
+    source: str
+    evidence: str
+    automatic: bool = False  # a named oracle; a human determination needs a second operator
+
+
+@define(slots=True)
+class Confirm:
+    """Second operator's confirmation of a determination."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+
+
+@define(slots=True)
+class Dispute:
+    """Stops the settlement timer of a determined market."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+
+
+@define(slots=True)
+class Settle:
+    """Settles a determined market now, or corrects a settled one (``correction`` with a value)."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    symbol: str
+    correction: bool = False
+    value: int = 0
+    source: str = ""
+    evidence: str = ""
+
+
+@define(slots=True)
+class BustTrade:
+    """Takes a trade back: both ledgers and the market data are put right."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    trade_id: int
+
+
+@define(slots=True)
+class Deposit:
+    """Credits an account; ``amount`` in money units."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    account: str
+    amount: int
+
+
+@define(slots=True)
+class Withdraw:
+    """Debits an account's free cash; ``amount`` in money units."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    account: str
+    amount: int
+
+
+@define(slots=True)
+class SetLimits:
+    """Sets limits on a firm, account or session; obeyed by the next order.
+
+    ``limits``: name -> value; 0 takes a limit off. Names: ``order_size``, ``order_value``,
+    ``open_orders``, ``position``, ``exposure``, ``price_distance``.
+    ``expires_at``: the previous values come back at that instant, 0 = never.
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    scope: str  # model.Scope
+    name: str
+    limits: dict[str, int] = field(factory=dict)
+    expires_at: int = 0
+
+
+@define(slots=True)
+class KillSwitch:
+    """Kills (cancels everything, refuses new orders, still takes cancels) or un-kills."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    scope: str  # model.Scope
+    name: str  # "" for the exchange
+    killed: bool
+
+
+@define(slots=True)
+class UnlockFirm:
+    """Lifts the lock a firm put on itself with q 20903=LOCK."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    firm: str
+
+
+@define(slots=True)
+class CancelByOperator:
+    """Cancels one resting order by OrderID (OPERATOR_CANCEL)."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    order_id: int
+
+
+@define(slots=True)
+class StartTradingDay:
+    """A new trading day: ``date`` is yyyymmdd in New York, ``ends_at`` its next local midnight."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    date: int
+    ends_at: int
+
+
+@define(slots=True)
+class Quarantine:
+    """Records that the command entry named is to be skipped, now and in every replay."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    entry_id: str
+    index: int
+
+
+AdminCommand = (
+    DefineFirm
+    | DefineAccount
+    | DefineSession
+    | DefineSeries
+    | DefineMarket
+    | SetMarketStatus
+    | SetExchangeStatus
+    | Determine
+    | Confirm
+    | Dispute
+    | Settle
+    | BustTrade
+    | Deposit
+    | Withdraw
+    | SetLimits
+    | KillSwitch
+    | UnlockFirm
+    | CancelByOperator
+    | StartTradingDay
+    | Quarantine
+)

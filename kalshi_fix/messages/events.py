@@ -1,0 +1,386 @@
+"""Events: everything that happened. Fat enough that whoever reads one needs no other state.
+
+``number`` is the shard's event counter (1, 2, 3 ... without gaps), ``at`` the effective time in
+nanoseconds UTC: together they make the ExecID. ``firm`` names whose event it is; events without a
+``firm`` are public (market data) or concern everybody (definitions, exchange status).
+Field order is the wire order on the bus: append new fields at the end, with a default.
+"""
+
+from attrs import define
+
+from kalshi_fix.messages.market_events import (
+    DepthPublished,
+    LevelChanged,
+    MarketChanged,
+    MarketEvent,
+    OpenInterestChanged,
+    TradeBusted,
+    Traded,
+)
+
+# --- orders ------------------------------------------------------------------------------------
+
+
+@define(slots=True)
+class OrderTerms:
+    """What an order is, apart from what happened to it. Made anew by a replace, never mutated."""
+
+    order_id: int
+    session: str
+    firm: str
+    account: str
+    symbol: str
+    side: int
+    ord_type: int
+    order_qty: int  # as last accepted
+    price: int  # 0 for a market order
+    time_in_force: int
+    expire_at: int  # day orders: the day's end minus 1 ms; 0 = none
+    exec_inst: int
+    self_trade: int
+    group_id: str
+    cancel_on_pause: bool
+    max_cost: int
+
+
+@define(slots=True)
+class Execution:
+    """An ExecutionReport's content, except rejects and status answers.
+
+    ``notional`` is the exact sum(price x quantity) of the order's fills that stand, in money.
+    ``hold`` is the cash reserved for the order after this event; ``cash_change`` what the
+    account's free cash plus holds gained (BALANCE), ``payout`` what closing a position returned.
+    ``requester`` is the session whose request this answers when it is not the order's own.
+    """
+
+    number: int
+    at: int
+    firm: str
+    exec_type: str  # model.ExecType
+    ord_status: str  # model.OrdStatus
+    terms: OrderTerms
+    cl_ord_id: str
+    orig_cl_ord_id: str  # "" unless this answers an F or G
+    cum_qty: int
+    leaves_qty: int
+    notional: int
+    reason: str  # "" or model.Reason
+    last_qty: int
+    last_px: int
+    trade_id: int
+    liquidity: int  # model.Liquidity
+    fee: int  # money; negative = rebate or refund
+    trading_day: int  # yyyymmdd
+    position: int  # signed YES contracts after a trade, hundredths
+    cash_change: int
+    payout: int
+    hold: int
+    ref_number: int  # a bust: event number and time of the busted report, else 0
+    ref_at: int
+    requester: str
+
+
+@define(slots=True)
+class OrderRejected:
+    """NewOrderSingle refused by the core (150=8)."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    cl_ord_id: str
+    symbol: str
+    side: int
+    reason: str
+    as_sent: tuple[str, ...]  # NewOrder.as_sent
+
+
+@define(slots=True)
+class CancelRejected:
+    """F or G refused by the core (9)."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    order_id: int  # 0 = unknown
+    ord_status: str
+    response_to: str  # 434: "1" cancel, "2" replace
+    reason: str
+
+
+@define(slots=True)
+class MassCanceled:
+    """Answer to q; each order's own Execution follows. ``reason`` is "" unless refused."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    cl_ord_id: str
+    request_type: str
+    symbol: str
+    count: int
+    reason: str
+
+
+@define(slots=True)
+class StatusReported:
+    """Answer to H (``mass`` false) or one line of the answer to AF (``mass`` true).
+
+    ``terms`` is None when there is no such order; then ``symbol``/``side`` echo the request.
+    """
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    mass: bool
+    request_id: str
+    cl_ord_id: str
+    symbol: str
+    side: int
+    total: int
+    last: bool
+    reason: str
+    terms: OrderTerms | None
+    ord_status: str
+    cum_qty: int
+    leaves_qty: int
+    notional: int
+
+
+@define(slots=True)
+class OrderGroupChanged:
+    """Answer to UOG, or (``session`` "") an unsolicited trigger. ``reason`` != "" = refused."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    seq: int  # MsgSeqNum of the request, for RefSeqNum of a refusal
+    action: int
+    group_id: str
+    account: str
+    limit: int
+    triggered: bool
+    reason: str
+
+
+@define(slots=True)
+class PositionsReported:
+    """Answer to AN. Rows: (symbol, position, price, previous price, price is a last trade)."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    request_id: str
+    account: str
+    trading_day: int
+    permitted: bool
+    rows: tuple[tuple[str, int, int, int, bool], ...]
+
+
+@define(slots=True)
+class CollateralReported:
+    """Answer to BB. Rows: (account, free cash, held cash, position value), money."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    request_id: str
+    reason: str  # "" or why nothing is reported
+    rows: tuple[tuple[str, int, int, int], ...]
+
+
+# --- ledger ------------------------------------------------------------------------------------
+
+
+@define(slots=True)
+class BalanceChanged:
+    """Cash moved without an order: deposit, withdrawal, correction. ``cash`` is free cash after."""
+
+    number: int
+    at: int
+    firm: str
+    account: str
+    amount: int
+    cash: int
+    why: str
+
+
+@define(slots=True)
+class PositionSettled:
+    """A position was paid out (or a payout was reversed: ``corrects`` = its settlement number)."""
+
+    number: int
+    at: int
+    firm: str
+    account: str
+    symbol: str
+    position: int  # what was paid, signed, hundredths
+    value: int  # price units
+    previous_value: int
+    payout: int  # cash credited, money
+    cash: int  # free cash after
+    trading_day: int
+    corrects: int  # number of the PositionSettled this replaces, 0 = none
+
+
+# --- sessions, reference data, operators ---------------------------------------------------------
+
+
+@define(slots=True)
+class SessionChanged:
+    """A session opened or was lost. ``confirmed``: everything up to it is durable or answered."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    process: str  # the gateway that asked
+    counter: int  # its counter: joins question and answer
+    connection: str
+    is_open: bool
+    epoch: int
+    confirmed: int
+    high_water: int
+    cancel_on_disconnect: bool
+    listener: bool
+    venue_tags: bool
+    settlement_reports: bool
+    signed_at: int
+    reason: str  # "" or why the opening is refused
+
+
+@define(slots=True)
+class FirmChanged:
+    """A firm was defined, locked or unlocked, killed or un-killed. Public."""
+
+    number: int
+    at: int
+    name: str
+    jurisdiction: str
+    locked: bool
+    killed: bool
+
+
+@define(slots=True)
+class AccountChanged:
+    """An account was defined. Public among our processes."""
+
+    number: int
+    at: int
+    name: str
+    owner: str  # firm
+    jurisdiction: str
+
+
+@define(slots=True)
+class SessionDefined:
+    """A session was defined, enabled, disabled, killed or un-killed."""
+
+    number: int
+    at: int
+    name: str
+    owner: str  # firm
+    sender_comp_id: str
+    target_comp_id: str
+    role: str
+    accounts: tuple[str, ...]
+    enabled: bool
+    killed: bool
+    cancel_on_disconnect: bool
+    max_order_age: int
+
+
+@define(slots=True)
+class ExchangeChanged:
+    """Exchange-wide pause, kill, or a new trading day."""
+
+    number: int
+    at: int
+    paused: bool
+    killed: bool
+    trading_day: int
+    day_ends_at: int
+
+
+@define(slots=True)
+class LimitsChanged:
+    """Limits of a scope after a change."""
+
+    number: int
+    at: int
+    scope: str
+    name: str
+    limits: dict[str, int]
+    expires_at: int
+
+
+@define(slots=True)
+class AdminAnswered:
+    """The outcome of an operator's command; ``reason`` is "" when it was carried out."""
+
+    number: int
+    at: int
+    request_id: str
+    operator: str
+    command: str  # class name of the command
+    why: str
+    reason: str
+    detail: str
+
+
+FirmEvent = (
+    Execution
+    | OrderRejected
+    | CancelRejected
+    | MassCanceled
+    | StatusReported
+    | OrderGroupChanged
+    | PositionsReported
+    | CollateralReported
+    | BalanceChanged
+    | PositionSettled
+    | SessionChanged
+)
+SharedEvent = (
+    FirmChanged | AccountChanged | SessionDefined | ExchangeChanged | LimitsChanged | AdminAnswered
+)
+Event = FirmEvent | SharedEvent | MarketEvent
+
+__all__ = [
+    "AccountChanged",
+    "AdminAnswered",
+    "BalanceChanged",
+    "CancelRejected",
+    "CollateralReported",
+    "DepthPublished",
+    "Event",
+    "ExchangeChanged",
+    "Execution",
+    "FirmChanged",
+    "FirmEvent",
+    "LevelChanged",
+    "LimitsChanged",
+    "MarketChanged",
+    "MarketEvent",
+    "MassCanceled",
+    "OpenInterestChanged",
+    "OrderGroupChanged",
+    "OrderRejected",
+    "OrderTerms",
+    "PositionSettled",
+    "PositionsReported",
+    "SessionChanged",
+    "SessionDefined",
+    "SharedEvent",
+    "StatusReported",
+    "TradeBusted",
+    "Traded",
+]

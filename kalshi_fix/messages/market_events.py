@@ -1,0 +1,106 @@
+"""Market-data events: public, no firm. ``change`` numbers the changes of one market without gaps.
+
+Units as in ``kalshi_fix.model``. Append new fields at the end, with a default.
+"""
+
+from attrs import define
+
+
+@define(slots=True)
+class MarketChanged:
+    """A market was defined or changed state. Carries the whole definition."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int
+    status: str
+    event_ticker: str
+    series: str
+    title: str
+    price_ranges: tuple[tuple[int, int, int], ...]
+    open_at: int
+    close_at: int
+    expected_expiry_at: int
+    value: int  # determined or settled value, price units; -1 = none
+    source: str
+    why: str
+    jurisdictions_excluded: tuple[str, ...]
+
+
+@define(slots=True)
+class LevelChanged:
+    """A price level after a command: absolute quantity and number of orders, 0 = gone."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int
+    side: int
+    price: int
+    quantity: int
+    orders: int
+
+
+@define(slots=True)
+class Traded:
+    """A trade. ``volume`` and ``open_interest`` are the market's totals after it."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int
+    trade_id: int
+    price: int
+    quantity: int
+    aggressor: int  # model.Side of the incoming order
+    volume: int
+    open_interest: int
+
+
+@define(slots=True)
+class TradeBusted:
+    """A trade was taken back."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int
+    trade_id: int
+    price: int
+    quantity: int
+    volume: int
+    open_interest: int
+
+
+@define(slots=True)
+class OpenInterestChanged:
+    """Open interest moved without a trade (settlement)."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int
+    volume: int
+    open_interest: int
+
+
+@define(slots=True)
+class DepthPublished:
+    """The whole book of a market, best first: (price, quantity, orders). Does not use a change."""
+
+    number: int
+    at: int
+    symbol: str
+    change: int  # the last change it includes
+    status: str
+    bids: tuple[tuple[int, int, int], ...]
+    offers: tuple[tuple[int, int, int], ...]
+    volume: int
+    open_interest: int
+    last_price: int  # 0 = none
+
+
+MarketEvent = (
+    MarketChanged | LevelChanged | Traded | TradeBusted | OpenInterestChanged | DepthPublished
+)
