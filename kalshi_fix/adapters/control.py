@@ -1,0 +1,62 @@
+"""What the edge and a lane's gateway say to each other: one JSON line each way per question.
+
+The gateway listens on a unix socket in the data directory; the edge asks before it passes a Logon
+on. The answer carries the engine's port and the per-start secret the engine demands. Both sides
+use these classes, so the format exists once.
+"""
+
+import json
+from typing import Any, Final, TypeVar
+
+from attrs import asdict, frozen
+
+T = TypeVar("T")
+
+# Tags the edge adds to a Logon for the engine; never on the public wire, never in a published
+# dictionary.
+SECRET_TAG: Final = 20998
+VERDICT_TAG: Final = 20999  # text of a refusal that must use the session's next number
+CONNECTION_TAG: Final = 20997
+
+
+@frozen(kw_only=True)
+class OpenRequest:
+    """May this Logon proceed? On success SessionOpened is durable and the epoch known.
+
+    ``verdict`` != "" asks only for the engine's address: the Logon is already refused and the
+    engine is to say so with the session's next number; nothing is appended to the bus.
+    """
+
+    session: str
+    connection: str
+    reset: bool
+    cancel_on_disconnect: int = -1
+    listener: bool = False
+    venue_tags: bool = False
+    settlement_reports: bool = False
+    signed_at: int = 0
+    verdict: str = ""
+
+
+@frozen(kw_only=True)
+class OpenAnswer:
+    """``reason`` != "" refuses; otherwise connect to ``port`` with ``secret``.
+
+    ``live`` says the session is already connected: close without a message (1S.b).
+    """
+
+    reason: str = ""
+    live: bool = False
+    port: int = 0
+    secret: str = ""
+
+
+def to_line(message: OpenRequest | OpenAnswer) -> bytes:
+    """One JSON line."""
+    return json.dumps(asdict(message), separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(cls: type[T], line: bytes) -> T:
+    """The message of a line. Raises ValueError or TypeError on anything else."""
+    row: dict[str, Any] = json.loads(line)
+    return cls(**row)
