@@ -26,6 +26,13 @@ class MarketChanged:
     source: str
     why: str
     jurisdictions_excluded: tuple[str, ...]
+    settlement_timer: int = 0  # these six as in DefineMarket
+    position_limit: int = 0
+    price_band: int = 0
+    halt_band: int = 0
+    halt_window: int = 0
+    halt_time: int = 0
+    settles_at: int = 0  # ns; 0 = not running: undetermined, unconfirmed or disputed
 
 
 @define(slots=True)
