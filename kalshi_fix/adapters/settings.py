@@ -91,7 +91,10 @@ class LogSettings:
     """Structured logs, one file per process in the data directory, and stderr."""
 
     level: str = "info"
+    stderr_level: str = "warning"
     json: bool = True
+    file_max_bytes: int = 50_000_000
+    files_kept: int = 5
 
 
 @frozen(kw_only=True)

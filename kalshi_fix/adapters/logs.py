@@ -1,0 +1,129 @@
+"""Structured logs of one process: JSON lines to its file in the data directory and to stderr.
+
+Secrets never leave: a processor masks them by key and, in text that holds FIX, by tag. A log is an
+object handed to whoever writes; there is no global configuration.
+"""
+
+import re
+import sys
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import structlog
+
+from kalshi_fix.adapters.settings import LogSettings
+
+Log = structlog.typing.FilteringBoundLogger
+
+MASK: Final = "***"
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_SECRET_KEY: Final = re.compile(r"password|secret|token|raw_data|credential|private", re.IGNORECASE)
+# Password, NewPassword, RawData and the engine secret with any field separator people use
+_SECRET_TAG: Final = re.compile(r"(?:(?<=^)|(?<=[\x01|])|(?<=\^A))(554|925|96|89|20998)=[^\x01|^]*")
+
+
+def mask_text(text: str) -> str:
+    """FIX text with the values of 554, 925, 96, 89 and the engine's secret masked."""
+    return _SECRET_TAG.sub(lambda match: f"{match[1]}={MASK}", text)
+
+
+def _masked(key: str, value: Any) -> Any:
+    if _SECRET_KEY.search(key):
+        return MASK
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, bytes):
+        return mask_text(value.decode("latin-1"))
+    if isinstance(value, dict):
+        return {name: _masked(str(name), item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(key, item) for item in value]
+    return value
+
+
+def mask_secrets(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The structlog processor."""
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+class _Sink:
+    """Appends lines to the file, which is rotated by size, and important ones to stderr."""
+
+    def __init__(self, settings: LogSettings, path: Path | None, stderr: TextIO) -> None:
+        self._settings = settings
+        self._path = path
+        self._stderr = stderr
+        self._stderr_level = LEVELS[settings.stderr_level]
+        self._lock = threading.Lock()
+        self._file = path.open("a", buffering=1) if path else None
+
+    def msg(self, line: str) -> None:
+        level, _, text = line.partition(" ")
+        with self._lock:
+            if self._file is not None:
+                if self._file.tell() + len(text) > self._settings.file_max_bytes:
+                    self._rotate()
+                self._file.write(text + "\n")
+            if LEVELS[level] >= self._stderr_level:
+                self._stderr.write(text + "\n")
+                self._stderr.flush()
+
+    debug = info = warning = error = critical = fatal = exception = msg
+
+    def _rotate(self) -> None:
+        assert self._file is not None
+        assert self._path is not None
+        self._file.close()
+        for number in range(self._settings.files_kept - 1, 0, -1):
+            older = self._path.with_suffix(f".log.{number}")
+            if older.exists():
+                older.replace(self._path.with_suffix(f".log.{number + 1}"))
+        self._path.replace(self._path.with_suffix(".log.1"))
+        self._file = self._path.open("a", buffering=1)
+
+
+def _with_level(
+    render: structlog.typing.Processor,
+) -> structlog.typing.Processor:
+    """Puts the level before the rendered line, for the sink to choose by."""
+
+    def rendered(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        level = str(event["level"])
+        return f"{level} {render(logger, method, event)!s}"
+
+    return rendered
+
+
+def open_log(
+    process: str, settings: LogSettings, path: Path | None = None, stderr: TextIO | None = None
+) -> Log:
+    """The log of a process.
+
+    Everything from ``settings.level`` goes to the file, from ``settings.stderr_level`` also to
+    stderr. Use it as ``log.info("session_up", session="ALPHA-RT")``: an event name in lower case
+    with underscores, and facts as keys.
+    """
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.json
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+        mask_secrets,
+        _with_level(render),
+    ]
+    log: Log = structlog.wrap_logger(
+        _Sink(settings, path, stderr or sys.stderr),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
+        context_class=dict,
+        process=process,
+    )
+    return log
