@@ -21,7 +21,9 @@ MASK: Final = "***"
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _SECRET_KEY: Final = re.compile(r"password|secret|token|raw_data|credential|private", re.IGNORECASE)
 # Password, NewPassword, RawData and the engine secret with any field separator people use
-_SECRET_TAG: Final = re.compile(r"(?:(?<=^)|(?<=[\x01|])|(?<=\^A))(554|925|96|89|20998)=[^\x01|^]*")
+_SECRET_TAG: Final = re.compile(
+    r"(?:(?<=^)|(?<=[\x01|\s])|(?<=\^A))(554|925|96|89|20998)=[^\x01|^]*"
+)
 
 
 def mask_text(text: str) -> str:
@@ -115,7 +117,7 @@ def open_log(
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        structlog.processors.format_exc_info,
         mask_secrets,
         _with_level(render),
     ]
@@ -125,5 +127,5 @@ def open_log(
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
         context_class=dict,
         process=process,
-    )
+    ).bind()
     return log
