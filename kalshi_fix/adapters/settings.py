@@ -51,6 +51,13 @@ class EdgeSettings:
     heartbeat_max: int = 60
     unauthenticated_max: int = 200
     unauthenticated_per_address_max: int = 50
+    control_seconds: float = 5.0  # for a gateway's answer to one question
+    handover_seconds: float = 1.0  # a reconnecting client waits for its old connection to end
+    logout_seconds: float = 5.0  # for the engine's Logout, and for the rest after a half-close
+    linger_seconds: float = 1.0  # after the last byte to a client, so that it can read it
+    password_threads: int = 2
+    password_waiting_max: int = 64
+    refusal_log_lines_per_second: int = 20
 
 
 @frozen(kw_only=True)
@@ -63,6 +70,14 @@ class GatewaySettings:
     batch_max_commands: int = 500
     stalled_core_ms: int = 1_000
     session_open_seconds: float = 3.0
+    batch_max_bytes: int = 65_536
+    outbound_stall_seconds: float = 10.0  # one send that takes longer cuts the connection
+    logon_hold_seconds: float = 10.0  # for a Logon to arrive once the core has opened its session
+    handover_seconds: float = 1.0  # a Logon waits so long for the session's last connection to end
+    control_connections_max: int = 256
+    store_tail_seconds: int = 120  # how far before the position the session stores are compared
+    store_tail_messages: int = 20_000  # and at least so many messages of each
+    unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
 
 
 @frozen(kw_only=True)
@@ -95,6 +110,17 @@ class LogSettings:
     json: bool = True
     file_max_bytes: int = 50_000_000
     files_kept: int = 5
+
+
+@frozen(kw_only=True)
+class AdminSettings:
+    """The admin service, which operators reach over a unix socket in the data directory."""
+
+    answer_seconds: float = 5.0  # how long a shard may take to answer a command
+    idle_seconds: float = 60.0  # of a connection between two requests
+    connections_max: int = 16
+    line_bytes: int = 65_536  # of one request
+    failed_login_seconds: float = 1.0  # a wrong token costs its connection this long
 
 
 @frozen(kw_only=True)
@@ -232,3 +258,4 @@ class Settings:
     markets: tuple[MarketSettings, ...] = ()
     operators: tuple[OperatorSettings, ...] = ()
     limits: tuple[LimitSettings, ...] = ()
+    admin: AdminSettings = field(factory=AdminSettings)

@@ -1,0 +1,195 @@
+"""The admin service: the only way for a person to change the exchange.
+
+Authenticates the operator, turns the request into a command, appends it to every shard concerned
+and answers when each has said what came of it; reads are answered from the shards' events. It keeps
+nothing of its own: the history of operators' actions is what the bus holds.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from kalshi_fix.adapters.admin_socket import AdminServer, Login
+from kalshi_fix.adapters.bus import Bus, BusError
+from kalshi_fix.adapters.logs import Log, open_log
+from kalshi_fix.adapters.metrics import Metrics
+from kalshi_fix.adapters.passwords import hash_password, verify_password
+from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.settings import Settings
+from kalshi_fix.processes.admin_shard import ShardLink
+from kalshi_fix.processes.admin_status import status_row
+from kalshi_fix.services.admin import (
+    Answer,
+    InvalidRequestError,
+    RefusedError,
+    Request,
+    Stamp,
+    Status,
+    combine,
+    is_reading,
+    operation_of,
+    reader_of,
+    to_command,
+)
+from kalshi_fix.services.admin_operations import OPERATIONS, Operation, Reach
+from kalshi_fix.services.admin_reads import READINGS, STATUS, collapse
+
+WRONG_LOGIN: Final = "operator or token wrong"
+
+
+class AdminService:
+    """Runs inside the supervisor, or alone (`main`); `start` and `stop` it once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: DataDir,
+        connect: Callable[[str], Bus],
+        *,
+        metrics: Metrics | None = None,
+        log: Log | None = None,
+    ) -> None:
+        self._settings = settings
+        self._log = log or open_log("admin", settings.log, data.log_file("admin"))
+        self._tokens = {operator.name: operator.token_scrypt for operator in settings.operators}
+        self._nobody = hash_password("")  # an unknown operator costs as much as a wrong token
+        self._links = {
+            shard: ShardLink(shard, connect, self._log) for shard in settings.core.shards
+        }
+        self._server = AdminServer(
+            data.admin_socket, settings.admin, self._log, self.authenticate, self.handle
+        )
+        metrics = metrics or Metrics("admin")
+        self._requests = metrics.counters(
+            "fixgw_admin_requests_total", "Operators' requests", ["operation", "status"]
+        )
+        self._failed_logins = metrics.counter(
+            "fixgw_admin_failed_logins_total", "Wrong operator names or tokens"
+        )
+
+    def start(self) -> None:
+        """Reads the shards' events and listens.
+
+        Raises:
+            OSError: the socket cannot be made, or another service answers on it.
+        """
+        for link in self._links.values():
+            link.start()
+        self._server.start()
+        self._log.info("admin_listening", shards=list(self._links))
+
+    def stop(self) -> None:
+        """Stops listening and reading. What was written stays written."""
+        self._server.stop()
+        for link in self._links.values():
+            link.stop()
+
+    def healthy(self) -> str:
+        """What is wrong with the service, "" if nothing."""
+        return next((link.fault for link in self._links.values() if link.fault), "")
+
+    def authenticate(self, login: Login) -> str:
+        """The reason to refuse, the same for every kind of wrong; "" when the token is right.
+
+        Takes tens of milliseconds (scrypt).
+        """
+        known = login.operator in self._tokens
+        stored = self._tokens.get(login.operator, self._nobody)
+        if verify_password(login.token, stored) and known:
+            return ""
+        self._failed_logins.inc()
+        self._log.warning("admin_login_refused", operator=login.operator[:64])
+        return WRONG_LOGIN
+
+    def handle(self, operator: str, request: Request) -> Answer:
+        """Carries one request of an authenticated operator out."""
+        try:
+            reading = is_reading(request)
+            answer = self._read(request) if reading else self._change(operator, request)
+        except InvalidRequestError as error:
+            answer = Answer(status=Status.INVALID, reason=str(error))
+        except RefusedError as error:
+            answer = Answer(status=Status.REFUSED, reason=str(error), request_id=request.request_id)
+        except BusError as error:
+            answer = Answer(
+                status=Status.UNREACHABLE, reason="STORE_UNREACHABLE", detail=str(error)
+            )
+        self._record(operator, request, answer)
+        return answer
+
+    # --- reading
+
+    def _read(self, request: Request) -> Answer:
+        rows = reader_of(request)
+        links = list(self._links.values())
+        if request.operation == STATUS:
+            seconds = self._settings.admin.answer_seconds
+            return Answer(
+                status=Status.DONE, rows=tuple(status_row(link, seconds) for link in links)
+            )
+        self._catch_up(links)
+        found = collapse({link.shard: link.look(rows) for link in links})
+        return Answer(status=Status.DONE, rows=tuple(found))
+
+    def _catch_up(self, links: Sequence[ShardLink]) -> None:
+        """What has happened until now is seen before it is judged."""
+        for link in links:
+            if not link.catch_up(self._settings.admin.answer_seconds):
+                raise BusError(f"shard {link.shard}: still reading its history, try again")
+
+    # --- changing
+
+    def _change(self, operator: str, request: Request) -> Answer:
+        operation = operation_of(request)
+        links = self._links_of(operation, request)
+        stamp = Stamp(request.request_id, operator, request.why, time.time_ns())
+        command = links[0].look(lambda view: to_command(request, stamp, view))
+        deadline = time.monotonic() + self._settings.admin.answer_seconds
+        with ThreadPoolExecutor(len(links)) as pool:  # a dead shard must not hold the others up
+            answers = pool.map(lambda link: link.carry_out(command, deadline), links)
+            return combine(request.request_id, list(answers))
+
+    def _links_of(self, operation: Operation, request: Request) -> list[ShardLink]:
+        """The shards a command goes to.
+
+        Only what needs the view waits for it: a kill switch must work while history is read.
+        """
+        every = list(self._links.values())
+        if request.shard and request.shard not in self._links:
+            raise InvalidRequestError(f"shard: {request.shard!r} is not one of {[*self._links]}")
+        if operation.base is not None or (operation.reach is Reach.MARKET and len(every) > 1):
+            self._catch_up(every)
+        if operation.reach is Reach.EVERY:
+            if request.shard:
+                raise InvalidRequestError("shard: this goes to every shard")
+            return every
+        if operation.reach is Reach.MARKET:
+            return [self._home(request)]
+        if len(every) > 1 and not request.shard:
+            raise InvalidRequestError(f"shard: name one of {', '.join(self._links)}")
+        return [self._links[request.shard or every[0].shard]]
+
+    def _home(self, request: Request) -> ShardLink:
+        """The shard a market lives in; an unknown one's refusal is for the first core to say."""
+        symbol = str(request.args.get("symbol"))
+        for link in self._links.values():
+            if link.look(lambda view: symbol in view.markets):
+                if request.shard not in {"", link.shard}:
+                    raise InvalidRequestError(f"shard: {symbol} lives in {link.shard}")
+                return link
+        return self._links[request.shard] if request.shard else next(iter(self._links.values()))
+
+    def _record(self, operator: str, request: Request, answer: Answer) -> None:
+        known = request.operation in OPERATIONS or request.operation in READINGS
+        operation = request.operation if known else "unknown"
+        self._requests(operation, answer.status).inc()
+        self._log.info(
+            "admin_request",
+            operator=operator,
+            operation=operation,
+            request_id=request.request_id,
+            why=request.why,
+            status=answer.status,
+            reason=answer.reason,
+        )

@@ -1,0 +1,226 @@
+"""What an operator reads: rows of names and text out of the shards' views.
+
+A row is what a program gets as JSON and a person as a line of a table: decimal text for prices,
+quantities and money, ISO 8601 for times. Rows on which all shards agree stand once. Nothing here
+changes anything or knows how a table is drawn.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from kalshi_fix.services import admin_values as v
+from kalshi_fix.services.admin_fields import LIMIT_VALUES, Field, count, name, one_of, symbol
+from kalshi_fix.services.admin_view import AccountView, MarketView, ShardView
+
+Row = dict[str, Any]
+Filters = Mapping[str, Any]
+HISTORY_ROWS: Final = 50
+STATUS: Final = "status"  # the service adds to its row what the store tells
+
+
+@frozen(kw_only=True)
+class Reading:
+    """A reading operation: its filters, each optional, and the rows of one shard."""
+
+    rows: Callable[[ShardView, Filters], list[Row]]
+    filters: tuple[Field, ...] = ()
+
+
+def collapse(by_shard: Mapping[str, list[Row]]) -> list[Row]:
+    """Rows of all shards, each with the shards that say the same: one row unless they differ."""
+    found: list[tuple[Row, list[str]]] = []
+    places: dict[str, int] = {}
+    for shard, rows in by_shard.items():
+        for row in rows:
+            key = repr(row)
+            if key in places:
+                found[places[key]][1].append(shard)
+            else:
+                places[key] = len(found)
+                found.append((row, [shard]))
+    return [{**row, "shard": ",".join(shards)} for row, shards in found]
+
+
+def market_row(market: MarketView) -> Row:
+    """A market: state, totals, definition."""
+    definition = market.definition
+    return {
+        "symbol": definition.symbol,
+        "status": definition.status,
+        "value": "" if definition.value < 0 else v.format_price(definition.value),
+        "last": v.format_price(market.last_price) if market.last_price else "",
+        "volume": v.format_quantity(market.volume),
+        "open_interest": v.format_quantity(market.open_interest),
+        "title": definition.title,
+        "event_ticker": definition.event_ticker,
+        "series": definition.series,
+        "price_ranges": [v.format_price_range(ladder) for ladder in definition.price_ranges],
+        "open_at": v.format_time(definition.open_at),
+        "close_at": v.format_time(definition.close_at),
+        "expected_expiry_at": v.format_time(definition.expected_expiry_at),
+        "settles_at": v.format_time(definition.settles_at),
+        "settlement_timer": v.format_seconds(definition.settlement_timer),
+        "position_limit": v.format_quantity(definition.position_limit),
+        "price_band": v.format_price(definition.price_band),
+        "halt_band": v.format_price(definition.halt_band),
+        "halt_window": v.format_seconds(definition.halt_window),
+        "halt_time": v.format_seconds(definition.halt_time),
+        "jurisdictions_excluded": list(definition.jurisdictions_excluded),
+        "source": definition.source,
+        "why": definition.why,
+    }
+
+
+def account_row(account: AccountView) -> Row:
+    """An account: free and held cash, open orders, positions."""
+    return {
+        "account": account.name,
+        "firm": account.firm,
+        "jurisdiction": account.jurisdiction,
+        "cash": v.format_money(account.cash),
+        "held": v.format_money(account.held),
+        "total": v.format_money(account.cash + account.held),
+        "open_orders": account.open_orders,
+        "positions": {
+            symbol_: v.format_quantity(position)
+            for symbol_, position in sorted(account.positions.items())
+        },
+    }
+
+
+def _markets(view: ShardView, filters: Filters) -> list[Row]:
+    wanted = filters.get("symbol")
+    return [
+        market_row(market)
+        for key, market in sorted(view.markets.items())
+        if wanted in {None, key} and filters.get("status") in {None, market.definition.status}
+    ]
+
+
+def _accounts(view: ShardView, filters: Filters) -> list[Row]:
+    return [
+        account_row(account)
+        for key, account in sorted(view.accounts.items())
+        if filters.get("account") in {None, key} and filters.get("firm") in {None, account.firm}
+    ]
+
+
+def _firms(view: ShardView, _filters: Filters) -> list[Row]:
+    return [
+        {
+            "firm": firm.name,
+            "jurisdiction": firm.jurisdiction,
+            "locked": firm.locked,
+            "killed": firm.killed,
+        }
+        for _, firm in sorted(view.firms.items())
+    ]
+
+
+def _sessions(view: ShardView, filters: Filters) -> list[Row]:
+    rows = []
+    for key, session in sorted(view.sessions.items()):
+        if filters.get("firm") not in {None, session.owner}:
+            continue
+        connection = view.connections.get(key)
+        rows.append(
+            {
+                "session": key,
+                "firm": session.owner,
+                "role": session.role,
+                "sender_comp_id": session.sender_comp_id,
+                "target_comp_id": session.target_comp_id,
+                "up": connection is not None and connection.is_open,
+                "epoch": connection.epoch if connection else 0,
+                "gateway": connection.process if connection and connection.is_open else "",
+                "enabled": session.enabled,
+                "killed": session.killed,
+                "accounts": list(session.accounts),
+                "cancel_on_disconnect": session.cancel_on_disconnect,
+            }
+        )
+    return rows
+
+
+def _limits(view: ShardView, filters: Filters) -> list[Row]:
+    return [
+        {
+            "scope": event.scope,
+            "name": event.name,
+            "limits": {
+                key: LIMIT_VALUES[key][1](value) for key, value in event.limits.items() if value
+            },
+            "expires_at": v.format_time(event.expires_at),
+        }
+        for (scope, named), event in sorted(view.limits.items())
+        if filters.get("scope") in {None, scope} and filters.get("name") in {None, named}
+    ]
+
+
+def _history(view: ShardView, filters: Filters) -> list[Row]:
+    wanted = filters.get("operator")
+    chosen = [event for event in view.answers.values() if wanted in {None, event.operator}]
+    rows = filters.get("rows", HISTORY_ROWS)
+    return [
+        {
+            "at": v.format_time(event.at),
+            "operator": event.operator,
+            "command": event.command,
+            "outcome": event.reason or "done",
+            "why": event.why,
+            "detail": event.detail,
+            "request_id": event.request_id,
+        }
+        for event in chosen[len(chosen) - min(rows, len(chosen)) :]
+    ]
+
+
+def exchange_row(view: ShardView) -> Row:
+    """One line about a shard as its events tell it; ``status`` adds what the store tells."""
+    exchange = view.exchange
+    return {
+        "trading": _trading(view),
+        "trading_day": exchange.trading_day if exchange else 0,
+        "event": view.number,
+        "event_at": v.format_time(view.at),
+        "markets": _count_markets(view),
+        "firms": len(view.firms),
+        "accounts": len(view.accounts),
+        "open_orders": len(view.holds),
+        "sessions": len(view.sessions),
+        "sessions_up": sum(connection.is_open for connection in view.connections.values()),
+    }
+
+
+def _trading(view: ShardView) -> str:
+    if view.exchange is None:
+        return "open"
+    if view.exchange.killed:
+        return "killed"
+    return "paused" if view.exchange.paused else "open"
+
+
+def _count_markets(view: ShardView) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for market in view.markets.values():
+        status = market.definition.status
+        counts[status] = counts.get(status, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+READINGS: Final[dict[str, Reading]] = {
+    "markets.list": Reading(
+        rows=_markets, filters=(Field("symbol", symbol), Field("status", name))
+    ),
+    "accounts.show": Reading(rows=_accounts, filters=(Field("account", name), Field("firm", name))),
+    "firms.list": Reading(rows=_firms),
+    "sessions.list": Reading(rows=_sessions, filters=(Field("firm", name),)),
+    "limits.show": Reading(
+        rows=_limits,
+        filters=(Field("scope", one_of("firm", "account", "session")), Field("name", name)),
+    ),
+    "history": Reading(rows=_history, filters=(Field("operator", name), Field("rows", count))),
+    STATUS: Reading(rows=lambda view, _filters: [exchange_row(view)]),
+}
