@@ -38,10 +38,14 @@ class SessionView:
 
 @define(slots=True)
 class Reaction:
-    """What a client's message leads to: messages back to it, and commands for the bus."""
+    """What a client's message leads to: messages back to it, and commands for the bus.
+
+    ``logout`` != "" ends the session with that text, after the replies.
+    """
 
     replies: list[FixMessage] = field(factory=list)
     commands: list[Command] = field(factory=list)
+    logout: str = ""
 
 
 class Service(Protocol):

@@ -1,0 +1,223 @@
+"""D, F, G and q as commands. The form has been judged; what may fail now is business.
+
+Business faults go into the command (`NewOrder.faults`): the core fits them into its order of
+precedence. Whether an order exists, a price is on the grid or a time lies in the future is not
+known here.
+"""
+
+from typing import Final
+
+from kalshi_fix.fix import tables
+from kalshi_fix.fix.decimal_text import Fault, parse_money, parse_price, parse_quantity
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.refusal import Refusal, tag_needed
+from kalshi_fix.fix.time_text import parse_utc
+from kalshi_fix.messages.commands import CancelOrder, MassCancel, NewOrder, ReplaceOrder
+from kalshi_fix.model import ExecInst, OrdType, Reason, Repeat, SelfTrade, Side, TimeInForce
+
+_ORDER_ID_DIGITS_MAX: Final = 18
+_ABSENT: Final = -1
+_IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_RESTING: Final = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
+_EXEC_INSTS: Final = {
+    "6": int(ExecInst.POST_ONLY),
+    "E": int(ExecInst.REDUCE_ONLY),
+}
+_UNKNOWN_EXEC_INST: Final = 1 << 8  # any value the venue does not trade
+_ORD_TYPES: Final = {"1": int(OrdType.MARKET), "2": int(OrdType.LIMIT)}
+_TIMES_IN_FORCE: Final = {str(int(value)): int(value) for value in TimeInForce}
+_PRICE_REASONS: Final = {
+    Fault.DECIMALS: Reason.PRICE_OFF_TICK,
+    Fault.MISSING: Reason.INVALID_PRICE,
+    Fault.FORMAT: Reason.INVALID_PRICE,
+    Fault.NOT_POSITIVE: Reason.INVALID_PRICE,
+    Fault.TOO_LARGE: Reason.INVALID_PRICE,
+}
+
+
+def new_order(message: FixMessage, session: str, epoch: int, at: int) -> NewOrder:
+    """NewOrderSingle (D)."""
+    fields = message.first()
+    get = fields.get
+    faults: list[str] = []
+    ord_type = _ORD_TYPES.get(fields[40], 0)
+    default = TimeInForce.IOC if ord_type == OrdType.MARKET else TimeInForce.GTC
+    time_in_force = _TIMES_IN_FORCE.get(get(59, str(int(default))), _ABSENT)
+    exec_inst = _exec_inst(get(18, ""))
+    side = tables.SIDES[fields[54]]
+    max_cost = parse_money(fields[21009]) if 21009 in fields else None
+    if (
+        not _is_supported(ord_type, time_in_force, exec_inst)
+        or (time_in_force == TimeInForce.GTD) != (126 in fields)
+        or side > Side.SELL
+        or (max_cost is not None and max_cost.fault is not None)
+    ):
+        faults.append(Reason.UNSUPPORTED_ORDER)
+    price = _price(get(44, ""), faults) if ord_type != OrdType.MARKET else 0
+    quantity = _quantity(get(38, ""), faults)
+    return NewOrder(
+        session,
+        epoch,
+        int(fields[34]),
+        at,
+        _sent_at(fields),
+        _repeat(fields),
+        fields[11],
+        fields[55],
+        side,
+        quantity,
+        ord_type,
+        price,
+        time_in_force,
+        _expire_at(fields),
+        get(1, ""),
+        exec_inst,
+        get(526, ""),
+        int(get(2964, str(int(SelfTrade.CANCEL_INCOMING)))),
+        get(21006) == "Y",
+        max_cost.value if max_cost is not None else 0,
+        tuple(faults),
+        (get(1, ""), get(38, ""), get(40, ""), get(44, ""), get(59, "")),
+    )
+
+
+def cancel_order(message: FixMessage, session: str, epoch: int, at: int) -> CancelOrder:
+    """OrderCancelRequest (F)."""
+    fields = message.first()
+    return CancelOrder(
+        session,
+        epoch,
+        int(fields[34]),
+        at,
+        _sent_at(fields),
+        _repeat(fields),
+        fields[11],
+        fields[41],
+        order_id(fields.get(37, "")),
+        fields[55],
+        tables.SIDES[fields[54]],
+        fields.get(1, ""),
+        fields.get(20901) == "F",
+    )
+
+
+def replace_order(message: FixMessage, session: str, epoch: int, at: int) -> ReplaceOrder:
+    """OrderCancelReplaceRequest (G): absent 59 and 126 keep the expiry."""
+    fields = message.first()
+    get = fields.get
+    faults: list[str] = []
+    time_in_force = _TIMES_IN_FORCE.get(fields[59], _ABSENT) if 59 in fields else _ABSENT
+    if (
+        fields[40] != "2"
+        or (59 in fields and time_in_force not in _RESTING)
+        or (time_in_force == TimeInForce.GTD) != (126 in fields)
+    ):
+        faults.append(Reason.UNSUPPORTED_ORDER)
+    price = _price(get(44, ""), faults)
+    quantity = _quantity(get(38, ""), faults)
+    return ReplaceOrder(
+        session,
+        epoch,
+        int(fields[34]),
+        at,
+        _sent_at(fields),
+        _repeat(fields),
+        fields[11],
+        fields[41],
+        order_id(get(37, "")),
+        fields[55],
+        tables.SIDES[fields[54]],
+        get(1, ""),
+        get(20901) == "F",
+        quantity,
+        _ORD_TYPES.get(fields[40], 0),
+        price,
+        time_in_force,
+        _expire_at(fields),
+        tuple(faults),
+    )
+
+
+def mass_cancel(message: FixMessage, session: str, epoch: int, at: int) -> MassCancel | Refusal:
+    """OrderMassCancelRequest (q): one symbol (530=1) or everything (530=7)."""
+    fields = message.first()
+    request_type = fields[530]
+    side = tables.SIDES[fields[54]] if 54 in fields else 0
+    if request_type not in {"1", "7"} or side > Side.SELL:
+        return Refusal("r", tables.OTHER, Reason.UNSUPPORTED_ORDER)
+    if request_type == "1" and 55 not in fields:
+        return tag_needed(55)
+    return MassCancel(
+        session,
+        epoch,
+        int(fields[34]),
+        at,
+        fields[11],
+        request_type,
+        fields[55] if request_type == "1" else "",
+        side,
+        fields.get(1, ""),
+        fields.get(20901) == "F",
+        fields.get(20903) == "LOCK",
+    )
+
+
+def order_id(text: str) -> int:
+    """OrderID (37) as the core's number; 0 where absent, -1 where it cannot be one of ours."""
+    if not text:
+        return 0
+    if not text.isdigit() or text[0] == "0" or len(text) > _ORDER_ID_DIGITS_MAX:
+        return -1
+    return int(text)
+
+
+def _is_supported(ord_type: int, time_in_force: int, exec_inst: int) -> bool:
+    """Which valid FIX values, and combinations of them, the venue trades."""
+    if ord_type == 0 or time_in_force == _ABSENT or exec_inst & _UNKNOWN_EXEC_INST:
+        return False
+    if ord_type == OrdType.MARKET and time_in_force not in _IMMEDIATE:
+        return False
+    if exec_inst & ExecInst.POST_ONLY and time_in_force in _IMMEDIATE:
+        return False
+    return not exec_inst & ExecInst.REDUCE_ONLY or time_in_force in _IMMEDIATE
+
+
+def _exec_inst(text: str) -> int:
+    """ExecInst (18), space separated, as bits of `ExecInst`."""
+    bits = 0
+    for value in text.split():
+        bits |= _EXEC_INSTS.get(value, _UNKNOWN_EXEC_INST)
+    return bits
+
+
+def _price(text: str, faults: list[str]) -> int:
+    number = parse_price(text)
+    if number.fault is not None:
+        faults.append(_PRICE_REASONS[number.fault])
+    return number.value
+
+
+def _quantity(text: str, faults: list[str]) -> int:
+    number = parse_quantity(text)
+    if number.fault is not None:
+        faults.append(Reason.INVALID_QUANTITY)
+    return number.value
+
+
+def _expire_at(fields: dict[int, str]) -> int:
+    return parse_utc(fields[126]) or 0 if 126 in fields else 0
+
+
+def _repeat(fields: dict[int, str]) -> int:
+    if fields.get(43) == "Y":
+        return Repeat.POSS_DUP
+    return Repeat.POSS_RESEND if fields.get(97) == "Y" else Repeat.NONE
+
+
+def _sent_at(fields: dict[int, str]) -> int:
+    """When the client first sent the message: OrigSendingTime of a repeat, else SendingTime."""
+    if 122 in fields and (fields.get(43) == "Y" or fields.get(97) == "Y"):
+        first_sent_at = parse_utc(fields[122])
+        if first_sent_at is not None:
+            return first_sent_at
+    return parse_utc(fields[52]) or 0

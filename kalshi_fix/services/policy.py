@@ -1,0 +1,72 @@
+"""May this session send this message now? Role, listener sessions, throttle; nothing else.
+
+Everything that needs order, audit or replay is the core's to judge. Pure: time is an argument.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from kalshi_fix.fix import tables
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.outbound_answers import news
+from kalshi_fix.fix.refusal import business
+from kalshi_fix.fix.refusals import business_reject
+from kalshi_fix.model import Reason, Role
+from kalshi_fix.services.service import SessionView
+from kalshi_fix.services.throttle import Throttle
+
+ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    Role.NR: tables.ORDER_ENTRY_MESSAGES,
+    Role.RT: tables.ORDER_ENTRY_MESSAGES,
+    Role.MD: tables.MARKET_DATA_MESSAGES,
+    Role.DC: frozenset(),
+    Role.PT: frozenset(),
+}
+THROTTLE_WARNING: Final = "THROTTLE_80_PERCENT"
+
+
+@frozen(slots=True)
+class Judgement:
+    """``refusal`` None = admitted. ``notice`` is for the client's operators; ``logout`` ends it."""
+
+    refusal: FixMessage | None = None
+    notice: FixMessage | None = None
+    logout: str = ""
+
+
+_ADMITTED: Final = Judgement()
+_WARNED: Final = Judgement(notice=news(THROTTLE_WARNING))
+
+
+class Policy:
+    """Judges every application message before it is translated."""
+
+    def __init__(self, throttle: Throttle) -> None:
+        """One throttle for all sessions of the gateway."""
+        self.throttle = throttle
+
+    def admit(self, session: SessionView, message: FixMessage, at: int) -> FixMessage | None:
+        """The refusal, or None where the message may go on."""
+        return self.judge(session, message, at).refusal
+
+    def judge(self, session: SessionView, message: FixMessage, at: int) -> Judgement:
+        """Admits or refuses; the throttle is charged either way."""
+        verdict = self.throttle.take(session.name, message.msg_type, at)
+        if verdict.retry_after_ms:
+            text = f"retry_after_ms={verdict.retry_after_ms}"
+            refusal = business_reject(message, business(Reason.THROTTLED, text))
+            return Judgement(refusal, None, Reason.THROTTLED if verdict.ends_session else "")
+        reason = _not_permitted(session, message.msg_type)
+        if reason is not None:
+            return Judgement(business_reject(message, business(reason)))
+        return _WARNED if verdict.warns else _ADMITTED
+
+
+def _not_permitted(session: SessionView, msg_type: str) -> Reason | None:
+    if msg_type not in ALLOWED[session.role]:
+        return Reason.MESSAGE_NOT_SUPPORTED
+    if session.listener and msg_type in tables.CHANGING_MESSAGES:
+        return Reason.LISTENER_SESSION
+    return None
