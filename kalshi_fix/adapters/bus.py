@@ -73,6 +73,17 @@ class Bus(Protocol):
         """Appends one batch to ``cmd``; durable when it returns (and replicated, if so set)."""
         ...
 
+    def seeds(self) -> dict[str, str]:
+        """What `append_seed` has recorded: name of a configured thing -> request id."""
+        ...
+
+    def append_seed(self, payload: bytes, before: dict[str, str], after: dict[str, str]) -> str:
+        """Appends a batch and records its seeds, atomically; "" if ``before`` is not so any more.
+
+        ``before`` and ``after`` have the same names; "" in ``before`` = not recorded.
+        """
+        ...
+
     def read_commands(self, after: str, count: int, block_ms: int) -> list[Entry]:
         """Entries of ``cmd`` after an id; waits up to ``block_ms`` (0 = do not wait)."""
         ...

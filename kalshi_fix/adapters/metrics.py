@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import prometheus_client as prometheus
 
@@ -90,7 +90,7 @@ class Metrics:
     """The metrics of one process, for example ``Metrics("gateway-gw1")``."""
 
     def __init__(self, process: str) -> None:
-        prometheus.disable_created_metrics()
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.process = process
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)
@@ -191,7 +191,6 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = REQUEST_SECONDS_MAX
-    protocol_version: ClassVar[str] = "HTTP/1.0"
 
     def do_GET(self) -> None:
         """Answers the three paths."""
