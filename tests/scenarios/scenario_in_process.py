@@ -1,0 +1,141 @@
+"""Runs a scenario against a fresh `World`: no sockets, no waiting, no clock but the scenario's."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kalshi_fix.adapters import units
+from kalshi_fix.messages import admin_commands as a
+from kalshi_fix.messages import commands as c
+from scenarios.scenario_format import (
+    Advance,
+    Expect,
+    Leave,
+    Logon,
+    Market,
+    Operate,
+    Scenario,
+    Send,
+    Step,
+)
+from scenarios.scenario_matching import Vocabulary
+from scenarios.scenario_world import World
+
+Words = tuple[str, ...]
+Head = tuple[str, str, str, int]  # request id, operator, why, at
+
+
+class ScenarioFailure(AssertionError):
+    """The venue did not do what the scenario says."""
+
+
+def _limits(words: Words) -> dict[str, int]:
+    return units.limits(dict(word.split("=", 1) for word in words))
+
+
+# What operators do, by the words of `kalshi-fix admin`.
+_VERBS: Final[dict[str, Callable[[Head, Words], Any]]] = {
+    "pause": lambda h, w: _pause(h, w, paused=True),
+    "resume": lambda h, w: _pause(h, w, paused=False),
+    "close": lambda h, w: a.SetMarketStatus(*h, w[0], "closed"),
+    "determine": lambda h, w: a.Determine(*h, w[0], units.price(w[1]), "operator", "evidence"),
+    "confirm": lambda h, w: a.Confirm(*h, w[0]),
+    "dispute": lambda h, w: a.Dispute(*h, w[0]),
+    "settle": lambda h, w: a.Settle(*h, w[0]),
+    "limits": lambda h, w: a.SetLimits(*h, w[0], w[1], _limits(w[2:])),
+    "kill": lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=True),
+    "unkill": lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=False),
+    "unlock": lambda h, w: a.UnlockFirm(*h, w[0]),
+    "bust": lambda h, w: a.BustTrade(*h, int(w[0])),
+    "cancel": lambda h, w: a.CancelByOperator(*h, int(w[0])),
+}
+
+
+def _pause(head: Head, words: Words, *, paused: bool) -> a.SetExchangeStatus | a.SetMarketStatus:
+    if words == ("--exchange",):
+        return a.SetExchangeStatus(*head, paused=paused)
+    return a.SetMarketStatus(*head, words[0], "paused" if paused else "active")
+
+
+def definition(market: Market, symbol: str) -> c.DefineMarket:
+    """The command that defines a scenario's market."""
+    terms = market.terms
+    tick = terms.get("tick", "0.01")
+    ends = {"0.01": "0.99", "0.001": "0.999"}
+    return c.DefineMarket(
+        request_id=f"market-{symbol}",
+        operator="",
+        why="",
+        at=0,
+        symbol=symbol,
+        event_ticker="KXTEST",
+        series="KXTEST",
+        title=f"Market of a scenario: {market.name}",
+        price_ranges=units.price_ranges([[tick, ends[tick], tick]]),
+        status=terms.get("status", "active"),
+    )
+
+
+class InProcessRun:
+    """One scenario, one fresh venue."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._world = World()
+        self._vocabulary = Vocabulary("", lambda: self._world.now)
+        self._requests = 0
+        for number, market in enumerate(scenario.markets, start=1):
+            symbol = f"KXTEST-S{number}"
+            self._world.apply(definition(market, symbol))
+            self._vocabulary.bound[market.name] = symbol
+
+    def run(self) -> None:
+        """Plays every step.
+
+        Raises:
+            ScenarioFailure: names the line and every difference.
+        """
+        for step in self._scenario.steps:
+            self._play(step)
+        for session, inbox in self._world.inbox.items():
+            if inbox and session in self._scenario.sessions:
+                raise ScenarioFailure(f"at the end {session} has received {list(inbox)}")
+
+    def _play(self, step: Step) -> None:
+        world = self._world
+        match step:
+            case Logon():
+                world.logon(step.session, step.flags)
+            case Leave():
+                world.leave(step.session, "logout" if step.orderly else "socket")
+            case Send():
+                world.send(step.session, self._vocabulary.outgoing(step.fields))
+            case Expect():
+                self._expect(step)
+            case Advance():
+                world.advance(step.seconds)
+            case Operate():
+                self._operate(step)
+
+    def _expect(self, step: Expect) -> None:
+        where = f"{self._scenario.name}:{step.line}"
+        inbox = self._world.inbox[step.session]
+        if not step.fields:
+            if inbox:
+                raise ScenarioFailure(f"{where}: {step.session} has received {list(inbox)}")
+            return
+        if not inbox:
+            raise ScenarioFailure(f"{where}: {step.session} has received nothing")
+        message = inbox.popleft()
+        received = [(35, message.msg_type), *message.fields]
+        wrong = self._vocabulary.mismatches(step.fields, received)
+        if wrong:
+            raise ScenarioFailure("\n  ".join([f"{where}:", *wrong, f"received {received}"]))
+
+    def _operate(self, step: Operate) -> None:
+        self._requests += 1
+        verb, *words = (self._vocabulary.text(word) for word in step.words)
+        head = (f"request-{self._requests}", step.operator, "scenario", self._world.now)
+        events = self._world.apply(_VERBS[verb](head, tuple(words)))
+        refused = [event for event in events if getattr(event, "request_id", "") == head[0]]
+        if any(event.reason for event in refused):
+            raise ScenarioFailure(f"{self._scenario.name}:{step.line}: refused: {refused}")
