@@ -106,6 +106,13 @@ class DepthPublished:
     volume: int
     open_interest: int
     last_price: int  # 0 = none
+    event_ticker: str = ""  # these as in MarketChanged: a publisher may have lost them too
+    series: str = ""
+    title: str = ""
+    price_ranges: tuple[tuple[int, int, int], ...] = ()
+    open_at: int = 0
+    close_at: int = 0
+    expected_expiry_at: int = 0
 
 
 MarketEvent = (
