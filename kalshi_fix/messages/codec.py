@@ -88,6 +88,7 @@ def _names(cls: type[Any]) -> tuple[str, ...]:
     return tuple(attribute.name for attribute in fields(cls))
 
 
+_packer: Final = msgpack.Packer()  # only for headers: it keeps no state between calls
 _terms_row: Final = attrgetter(*_names(e.OrderTerms))
 
 
@@ -110,6 +111,18 @@ def to_row(message: Message) -> tuple[Any, ...]:
     values = getter(message)
     # attrgetter of a single name returns the bare value (AdvanceTime)
     return (kind, *values) if isinstance(values, tuple) else (kind, values)
+
+
+def pack_row(message: Message) -> bytes:
+    """One packed row; `join_rows` makes a block of several without packing them again."""
+    packed: bytes = msgpack.packb(to_row(message), default=_to_plain)
+    return packed
+
+
+def join_rows(rows: Sequence[bytes]) -> bytes:
+    """The block `pack_rows` would make of the messages these rows were packed from."""
+    header: bytes = _packer.pack_array_header(len(rows))
+    return header + b"".join(rows)
 
 
 def pack_rows(messages: Iterable[Message]) -> bytes:
