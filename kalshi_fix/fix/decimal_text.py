@@ -7,9 +7,7 @@ judged by value. What a number is allowed to be is for others to say, except its
 
 import re
 from enum import Enum, auto
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from kalshi_fix.model import MONEY_UNIT, PRICE_UNIT, QTY_UNIT
 
@@ -30,8 +28,7 @@ class Fault(Enum):
     TOO_LARGE = auto()
 
 
-@frozen(slots=True)
-class Number:
+class Number(NamedTuple):
     """A number in its unit; ``value`` is 0 where there is a fault."""
 
     value: int

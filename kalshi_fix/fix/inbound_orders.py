@@ -17,14 +17,22 @@ from kalshi_fix.model import ExecInst, OrdType, Reason, Repeat, SelfTrade, Side,
 
 _ORDER_ID_DIGITS_MAX: Final = 18
 _ABSENT: Final = -1
-_IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
-_RESTING: Final = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
-_EXEC_INSTS: Final = {
-    "6": int(ExecInst.POST_ONLY),
-    "E": int(ExecInst.REDUCE_ONLY),
-}
+# Plain numbers: looking a member up in an enumeration costs more than comparing.
+_GTC: Final = int(TimeInForce.GTC)
+_IOC: Final = int(TimeInForce.IOC)
+_GTD: Final = int(TimeInForce.GTD)
+_IMMEDIATE: Final = frozenset({_IOC, int(TimeInForce.FOK)})
+_RESTING: Final = frozenset({int(TimeInForce.DAY), _GTC, _GTD})
+_MARKET: Final = int(OrdType.MARKET)
+_SELL: Final = int(Side.SELL)
+_POST_ONLY: Final = int(ExecInst.POST_ONLY)
+_REDUCE_ONLY: Final = int(ExecInst.REDUCE_ONLY)
+_EXEC_INSTS: Final = {"6": _POST_ONLY, "E": _REDUCE_ONLY}
 _UNKNOWN_EXEC_INST: Final = 1 << 8  # any value the venue does not trade
-_ORD_TYPES: Final = {"1": int(OrdType.MARKET), "2": int(OrdType.LIMIT)}
+_ORD_TYPES: Final = {"1": _MARKET, "2": int(OrdType.LIMIT)}
+_SELF_TRADES: Final = {"": int(SelfTrade.CANCEL_INCOMING)} | {
+    str(int(value)): int(value) for value in SelfTrade
+}
 _TIMES_IN_FORCE: Final = {str(int(value)): int(value) for value in TimeInForce}
 _PRICE_REASONS: Final = {
     Fault.DECIMALS: Reason.PRICE_OFF_TICK,
@@ -41,19 +49,21 @@ def new_order(message: FixMessage, session: str, epoch: int, at: int) -> NewOrde
     get = fields.get
     faults: list[str] = []
     ord_type = _ORD_TYPES.get(fields[40], 0)
-    default = TimeInForce.IOC if ord_type == OrdType.MARKET else TimeInForce.GTC
-    time_in_force = _TIMES_IN_FORCE.get(get(59, str(int(default))), _ABSENT)
+    if 59 in fields:
+        time_in_force = _TIMES_IN_FORCE.get(fields[59], _ABSENT)
+    else:
+        time_in_force = _IOC if ord_type == _MARKET else _GTC
     exec_inst = _exec_inst(get(18, ""))
     side = tables.SIDES[fields[54]]
     max_cost = parse_money(fields[21009]) if 21009 in fields else None
     if (
         not _is_supported(ord_type, time_in_force, exec_inst)
-        or (time_in_force == TimeInForce.GTD) != (126 in fields)
-        or side > Side.SELL
+        or (time_in_force == _GTD) != (126 in fields)
+        or side > _SELL
         or (max_cost is not None and max_cost.fault is not None)
     ):
         faults.append(Reason.UNSUPPORTED_ORDER)
-    price = _price(get(44, ""), faults) if ord_type != OrdType.MARKET else 0
+    price = _price(get(44, ""), faults) if ord_type != _MARKET else 0
     quantity = _quantity(get(38, ""), faults)
     return NewOrder(
         session,
@@ -73,7 +83,7 @@ def new_order(message: FixMessage, session: str, epoch: int, at: int) -> NewOrde
         get(1, ""),
         exec_inst,
         get(526, ""),
-        int(get(2964, str(int(SelfTrade.CANCEL_INCOMING)))),
+        _SELF_TRADES[get(2964, "")],
         get(21006) == "Y",
         max_cost.value if max_cost is not None else 0,
         tuple(faults),
@@ -110,7 +120,7 @@ def replace_order(message: FixMessage, session: str, epoch: int, at: int) -> Rep
     if (
         fields[40] != "2"
         or (59 in fields and time_in_force not in _RESTING)
-        or (time_in_force == TimeInForce.GTD) != (126 in fields)
+        or (time_in_force == _GTD) != (126 in fields)
     ):
         faults.append(Reason.UNSUPPORTED_ORDER)
     price = _price(get(44, ""), faults)
@@ -143,7 +153,7 @@ def mass_cancel(message: FixMessage, session: str, epoch: int, at: int) -> MassC
     fields = message.first()
     request_type = fields[530]
     side = tables.SIDES[fields[54]] if 54 in fields else 0
-    if request_type not in {"1", "7"} or side > Side.SELL:
+    if request_type not in {"1", "7"} or side > _SELL:
         return Refusal("r", tables.OTHER, Reason.UNSUPPORTED_ORDER)
     if request_type == "1" and 55 not in fields:
         return tag_needed(55)
@@ -175,15 +185,17 @@ def _is_supported(ord_type: int, time_in_force: int, exec_inst: int) -> bool:
     """Which valid FIX values, and combinations of them, the venue trades."""
     if ord_type == 0 or time_in_force == _ABSENT or exec_inst & _UNKNOWN_EXEC_INST:
         return False
-    if ord_type == OrdType.MARKET and time_in_force not in _IMMEDIATE:
+    if ord_type == _MARKET and time_in_force not in _IMMEDIATE:
         return False
-    if exec_inst & ExecInst.POST_ONLY and time_in_force in _IMMEDIATE:
+    if exec_inst & _POST_ONLY and time_in_force in _IMMEDIATE:
         return False
-    return not exec_inst & ExecInst.REDUCE_ONLY or time_in_force in _IMMEDIATE
+    return not exec_inst & _REDUCE_ONLY or time_in_force in _IMMEDIATE
 
 
 def _exec_inst(text: str) -> int:
     """ExecInst (18), space separated, as bits of `ExecInst`."""
+    if not text:
+        return 0
     bits = 0
     for value in text.split():
         bits |= _EXEC_INSTS.get(value, _UNKNOWN_EXEC_INST)
@@ -210,8 +222,8 @@ def _expire_at(fields: dict[int, str]) -> int:
 
 def _repeat(fields: dict[int, str]) -> int:
     if fields.get(43) == "Y":
-        return Repeat.POSS_DUP
-    return Repeat.POSS_RESEND if fields.get(97) == "Y" else Repeat.NONE
+        return int(Repeat.POSS_DUP)
+    return int(Repeat.POSS_RESEND) if fields.get(97) == "Y" else 0
 
 
 def _sent_at(fields: dict[int, str]) -> int:
