@@ -58,7 +58,9 @@ class FixSocket:
     def __init__(self, port: int, sender: str, target: str, password: str = "") -> None:
         self.address = ("127.0.0.1", port)
         self.sender, self.target = sender, target
-        self.password = password or "demo-" + sender.split("-")[0].rstrip("0123456789").lower()
+        self.password = (
+            password or "demo-" + sender.split("-", maxsplit=1)[0].rstrip("0123456789").lower()
+        )
         self.next_out = 1
         self.next_in = 1
         self.inbox: queue.Queue[Message | None] = queue.Queue()
@@ -236,8 +238,14 @@ class FixSocket:
         """A client that keeps no messages: everything asked for again is a gap fill."""
         begin = request.get(7)
         self._quietly(
-            [(35, "4"), (34, begin), (43, "Y"), (122, utc_now()), (123, "Y")]
-            + [(36, str(self.next_out))]
+            [
+                (35, "4"),
+                (34, begin),
+                (43, "Y"),
+                (122, utc_now()),
+                (123, "Y"),
+                (36, str(self.next_out)),
+            ]
         )
 
     def _quietly(self, fields: list[Field]) -> None:

@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from kalshi_fix.adapters import units
-from kalshi_fix.messages import admin_commands as a
-from kalshi_fix.messages import commands as c
 from scenarios.scenario_format import (
     Advance,
     Expect,
@@ -20,11 +17,15 @@ from scenarios.scenario_format import (
 from scenarios.scenario_matching import Vocabulary
 from scenarios.scenario_world import World
 
+from kalshi_fix.adapters import units
+from kalshi_fix.messages import admin_commands as a
+from kalshi_fix.messages import commands as c
+
 Words = tuple[str, ...]
 Head = tuple[str, str, str, int]  # request id, operator, why, at
 
 
-class ScenarioFailure(AssertionError):
+class ScenarioFailedError(AssertionError):
     """The venue did not do what the scenario says."""
 
 
@@ -92,13 +93,13 @@ class InProcessRun:
         """Plays every step.
 
         Raises:
-            ScenarioFailure: names the line and every difference.
+            ScenarioFailedError: names the line and every difference.
         """
         for step in self._scenario.steps:
             self._play(step)
         for session, inbox in self._world.inbox.items():
             if inbox and session in self._scenario.sessions:
-                raise ScenarioFailure(f"at the end {session} has received {list(inbox)}")
+                raise ScenarioFailedError(f"at the end {session} has received {list(inbox)}")
 
     def _play(self, step: Step) -> None:
         world = self._world
@@ -121,15 +122,15 @@ class InProcessRun:
         inbox = self._world.inbox[step.session]
         if not step.fields:
             if inbox:
-                raise ScenarioFailure(f"{where}: {step.session} has received {list(inbox)}")
+                raise ScenarioFailedError(f"{where}: {step.session} has received {list(inbox)}")
             return
         if not inbox:
-            raise ScenarioFailure(f"{where}: {step.session} has received nothing")
+            raise ScenarioFailedError(f"{where}: {step.session} has received nothing")
         message = inbox.popleft()
         received = [(35, message.msg_type), *message.fields]
         wrong = self._vocabulary.mismatches(step.fields, received)
         if wrong:
-            raise ScenarioFailure("\n  ".join([f"{where}:", *wrong, f"received {received}"]))
+            raise ScenarioFailedError("\n  ".join([f"{where}:", *wrong, f"received {received}"]))
 
     def _operate(self, step: Operate) -> None:
         self._requests += 1
@@ -138,4 +139,4 @@ class InProcessRun:
         events = self._world.apply(_VERBS[verb](head, tuple(words)))
         refused = [event for event in events if getattr(event, "request_id", "") == head[0]]
         if any(event.reason for event in refused):
-            raise ScenarioFailure(f"{self._scenario.name}:{step.line}: refused: {refused}")
+            raise ScenarioFailedError(f"{self._scenario.name}:{step.line}: refused: {refused}")

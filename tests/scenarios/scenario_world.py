@@ -9,28 +9,30 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from kalshi_fix.core.exchange import Exchange
+from scenarios.scenario_format import Fields
+from scenarios.scenario_matching import utc_text
+
 from kalshi_fix.adapters.config import DEMO_CONFIG, load
 from kalshi_fix.adapters.settings import SessionSettings
-from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.fix import wire
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
 from kalshi_fix.model import NANOS, Role
+from kalshi_fix.processes import seeds
 from kalshi_fix.services.drop_copy import DropCopy
 from kalshi_fix.services.order_entry import OrderEntry
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.post_trade import PostTrade
 from kalshi_fix.services.service import Service, SessionView
 from kalshi_fix.services.throttle import Throttle, ThrottleLimits
-from scenarios.scenario_format import Fields
-from scenarios.scenario_matching import utc_text
 
 START: Final = 1_795_186_800 * NANOS  # 2026-11-20 15:00 UTC, 10:00 in New York
 TRADING_DAY: Final = 20261120
 DAY_ENDS_AT: Final = START + 14 * 3_600 * NANOS  # midnight in New York
 GATEWAY: Final = "gateway:test"
-SESSIONS: Final = ("ALPHA", "BRAVO")  # firms whose sessions scenarios use
+SETTINGS: Final = load(DEMO_CONFIG)
 
 
 class World:
@@ -44,8 +46,7 @@ class World:
         self._sequence: dict[str, int] = {}
         self._connections: dict[str, str] = {}
         self._counter = 0
-        self._settings = load(DEMO_CONFIG)
-        policy = Policy(Throttle({s.name: ThrottleLimits() for s in self._settings.sessions}))
+        policy = Policy(Throttle({s.name: ThrottleLimits() for s in SETTINGS.sessions}))
         orders = OrderEntry(self.views, policy, "test")
         self._services: dict[Role, Service] = {
             Role.NR: orders,
@@ -53,7 +54,11 @@ class World:
             Role.DC: DropCopy(self.views, policy),
             Role.PT: PostTrade(self.views, policy),
         }
-        self._define()
+        for session in SETTINGS.sessions:
+            if Role(session.role) in self._services:
+                self.views[session.name] = _view(session)
+                self.inbox[session.name] = deque()
+        self._seed()
 
     # --- what the outside does
 
@@ -111,16 +116,31 @@ class World:
 
     def apply(self, command: c.Command) -> list[e.Event]:
         """Runs a command through the exchange and its events to whom they concern."""
-        events = [*self.exchange.apply(c.AdvanceTime(self.now)), *self.exchange.apply(command)]
+        events = self._run(command)
         self.exchange.check()
+        return events
+
+    # --- what gateways and bootstrap do
+
+    def _seed(self) -> None:
+        """What starting the demo configuration puts on the bus."""
+        day = c.StartTradingDay("day", "", "", self.now, TRADING_DAY, DAY_ENDS_AT)
+        for command in (day, *seeds.pending(SETTINGS, "s0", {}, self.now).commands):
+            self._run(command)
+
+    def _run(self, command: c.Command) -> list[e.Event]:
+        events = [*self.exchange.apply(c.AdvanceTime(self.now)), *self.exchange.apply(command)]
         for event in events:
             self._follow(event)
             for service in dict.fromkeys(self._services.values()):
                 for session, message in service.on_event(event):
-                    self.inbox[session].append(message)
+                    self._deliver(self.views[session], message)
         return events
 
-    # --- what gateways and bootstrap do
+    def _deliver(self, view: SessionView, message: FixMessage) -> None:
+        """To whom is there; a session that keeps its numbers has it kept for the next Logon."""
+        if view.is_open or Role(view.role).keeps_sequence:
+            self.inbox[view.name].append(message)
 
     def _follow(self, event: e.Event) -> None:
         if isinstance(event, e.SessionDefined) and event.name in self.views:
@@ -133,41 +153,9 @@ class World:
             view.listener, view.venue_tags = event.listener, event.venue_tags
             view.settlement_reports = event.settlement_reports
 
-    def _define(self) -> None:
-        """What starting the demo configuration puts on the bus."""
-        self.apply(c.AdvanceTime(self.now))
-        self.apply(c.StartTradingDay("day", "", "", self.now, TRADING_DAY, DAY_ENDS_AT))
-        for firm in self._settings.firms:
-            self.apply(c.DefineFirm(f"f-{firm.name}", "", "", self.now, firm.name, "US"))
-        for account in self._settings.accounts:
-            name = account.name
-            self.apply(c.DefineAccount(f"a-{name}", "", "", self.now, name, account.firm))
-            self.apply(c.Deposit(f"d-{name}", "", "", self.now, name, account.deposit))
-        for session in self._settings.sessions:
-            if session.firm in SESSIONS and Role(session.role) in self._services:
-                self._define_session(session)
-        self.apply(c.DefineSeries("s-KXTEST", "", "", self.now, "KXTEST"))
 
-    def _define_session(self, session: SessionSettings) -> None:
-        name = session.name
-        self.views[name] = SessionView(
-            name, session.sender_comp_id, session.target_comp_id, session.role, "", ()
-        )
-        self.inbox[name] = deque()
-        self.apply(
-            c.DefineSession(
-                request_id=f"i-{name}",
-                operator="",
-                why="",
-                at=self.now,
-                session=name,
-                sender_comp_id=session.sender_comp_id,
-                target_comp_id=session.target_comp_id,
-                role=session.role,
-                firm=session.firm,
-                accounts=session.accounts,
-                enabled=True,
-                cancel_on_disconnect=session.cancel_on_disconnect,
-                max_order_age=session.max_order_age_seconds * NANOS,
-            )
-        )
+def _view(session: SessionSettings) -> SessionView:
+    """What a gateway knows of a session before the first event about it."""
+    return SessionView(
+        session.name, session.sender_comp_id, session.target_comp_id, session.role, "", ()
+    )
