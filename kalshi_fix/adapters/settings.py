@@ -87,6 +87,12 @@ class MarketDataSettings:
     stream_max_entries: int = 10_000
     snapshot_interval_ms: int = 100
     conflate_after_messages: int = 1_000
+    symbols_per_request_max: int = 1_000
+    subscriptions_per_session_max: int = 1_000
+    entries_per_message_max: int = 200
+    markets_per_message_max: int = 500
+    pending_changes_max: int = 10_000  # per market that waits for its book
+    ask_depth_seconds: float = 2.0  # between two PublishDepth for the same hole
 
 
 @frozen(kw_only=True)

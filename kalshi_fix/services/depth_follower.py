@@ -36,19 +36,20 @@ class DepthFollower:
     _pending: dict[str, list[MarketEvent]] = field(factory=dict, init=False)  # markets with a hole
     _wanted: dict[str, set[str]] = field(factory=dict, init=False)  # shard -> symbols
     _last: dict[str, int] = field(factory=dict, init=False)  # shard -> last event number seen
-    _reload: set[str] = field(factory=set, init=False)
+    _missed: dict[str, int] = field(factory=dict, init=False)  # shard -> last event number missed
 
     def start(self, shard: str, number: int) -> None:
-        """Every book of the shard that follows includes the events up to ``number``."""
-        self._last[shard] = number
-        self._reload.discard(shard)
+        """Every book of the shard, as taken from now on, includes the events up to ``number``."""
+        self._last[shard] = max(number, self._last.get(shard, 0))
+        if number >= self._missed.get(shard, 0):
+            self._missed.pop(shard, None)
 
     def take(self, shard: str, payload: bytes) -> int:
         """Takes an entry of ``md``; returns how many changes it held. Raises FeedVersionError."""
         entry = FeedEntry.unpack(payload)
         last = self._last.get(shard, 0)
         if entry.after > last:
-            self._reload.add(shard)
+            self._missed[shard] = entry.after
         self._last[shard] = max(last, entry.last)
         count = 0
         for event in entry.events():
@@ -103,4 +104,4 @@ class DepthFollower:
 
     def needs_reload(self, shard: str) -> bool:
         """Whether entries of ``md`` were missed: every book of the shard must be read again."""
-        return shard in self._reload
+        return shard in self._missed

@@ -2,7 +2,7 @@
 
 The rule: a snapshot and the entries after it always give the true book. A session that does not
 keep up is sent the difference to the latest state once it has caught up, and never waited for.
-One thread calls this object; it must not know sockets, queues or the store.
+One thread at a time calls this object; it must not know sockets, queues or the store.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,7 @@ from kalshi_fix.services.market_data_view import (
     snapshot,
     totals_of,
 )
+from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.service import Reaction, SessionView
 
 Addressed = tuple[str, FixMessage]
@@ -71,8 +72,9 @@ class MarketDataLimits:
 class MarketData:
     """All MD sessions of a gateway. ``backlog`` tells a session's queued outbound messages."""
 
-    limits: MarketDataLimits
+    policy: Policy
     backlog: Callable[[str], int]
+    limits: MarketDataLimits = field(factory=MarketDataLimits)
     follower: DepthFollower = field(init=False)
     conflated_total: int = field(default=0, init=False)
     _subscriptions: Subscriptions = field(factory=Subscriptions, init=False)
@@ -94,6 +96,13 @@ class MarketData:
 
     def on_message(self, session: SessionView, message: FixMessage, at: int) -> Reaction:
         """V, x and e; ``at`` is the gateway's clock, ns UTC."""
+        judgement = self.policy.judge(session, message, at)
+        if judgement.refusal is not None:
+            return Reaction([judgement.refusal], logout=judgement.logout)
+        notices = [judgement.notice] if judgement.notice is not None else []
+        return Reaction(notices + self._answers(session, message, at))
+
+    def _answers(self, session: SessionView, message: FixMessage, at: int) -> list[FixMessage]:
         answer: list[FixMessage] | Refusal
         if message.msg_type == "V":
             answer = self._market_data_request(session, message)
@@ -104,8 +113,8 @@ class MarketData:
         else:
             answer = business(Reason.MESSAGE_NOT_SUPPORTED)
         if isinstance(answer, Refusal):
-            answer = [render(answer, message, at, microseconds=session.microseconds)]
-        return Reaction(replies=answer)
+            return [render(answer, message, at, microseconds=session.microseconds)]
+        return answer
 
     def _market_data_request(
         self, session: SessionView, message: FixMessage
@@ -164,7 +173,7 @@ class MarketData:
 
     # --- events of the exchange that are not market data
 
-    def on_event(self, event: Event) -> list[Addressed]:
+    def on_event(self, event: Event, _shard: int = 0) -> list[Addressed]:
         """A session that is gone loses its subscriptions; a pause of all markets is told."""
         if isinstance(event, SessionChanged) and not event.is_open:
             self.forget(event.session)

@@ -10,7 +10,9 @@ from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.services.depth import Depth
 from kalshi_fix.services.market_data import MarketData, MarketDataLimits
 from kalshi_fix.services.market_data_publication import Publication
+from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.service import SessionView
+from kalshi_fix.services.throttle import Throttle
 
 AT = 1_795_343_400_123_456_789  # 2026-11-22 10:30:00.123
 SYMBOL = "KXTEST-A"
@@ -73,7 +75,7 @@ class Tape:
                 depth.volume,
                 depth.open_interest,
                 depth.last_trade.price if depth.last_trade else 0,
-            )  # fmt: skip
+            )
         )
 
     def entry(self) -> bytes:
@@ -95,7 +97,8 @@ class System:
     entries: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.service = MarketData(self.limits, lambda session: self.queued.get(session, 0))
+        policy = Policy(Throttle({}))
+        self.service = MarketData(policy, lambda name: self.queued.get(name, 0), self.limits)
 
     def publish(self) -> bytes | None:
         """Events so far become an ``md`` entry; returns it."""
@@ -129,6 +132,7 @@ def view(name: str) -> SessionView:
 
 def request(
     request_id: str = "R1",
+    *,
     kind: str = "1",
     depth: int = 0,
     update: str = "1",
