@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ STOP_SECONDS: Final = 30.0
 def free_offset() -> int:
     """A port offset at which every port of a system is free, below the ephemeral range."""
     first: int = 10_000 + (os.getpid() % 90) * 100
-    for offset in (*range(first, 20_000, 100), *range(10_000, first, 100)):
+    for offset in chain(range(first, 20_000, 100), range(10_000, first, 100)):
         if all(_is_free(port + offset) for port in ALL_PORTS):
             return offset
     raise AssertionError("no free range of ports")
