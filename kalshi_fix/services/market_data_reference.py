@@ -82,12 +82,10 @@ class ReferenceData:
     ) -> list[FixMessage] | Refusal:
         """SecurityStatusRequest (e)."""
         fields = message.first()
-        for tag in (324, 55, 263):
-            if tag not in fields:
-                return malformed(tag, REQUIRED_TAG_MISSING)
+        fault = _judge_status_request(message)
+        if fault is not None:
+            return fault
         subscription = fields[263]
-        if subscription not in _SUBSCRIPTIONS:
-            return malformed(263, VALUE_IS_INCORRECT)
         request_id, symbol = fields[324], fields[55]
         own = self._states.setdefault(session.name, {})
         if subscription == UNSUBSCRIBE:
@@ -176,3 +174,13 @@ def _judge_list_request(message: FixMessage) -> Refusal | None:
         if fields.get(tag, SNAPSHOT) not in allowed:
             return malformed(tag, VALUE_IS_INCORRECT)
     return tag_needed(55) if fields[559] == _ONE_SYMBOL and 55 not in fields else None
+
+
+def _judge_status_request(message: FixMessage) -> Refusal | None:
+    fields = message.first()
+    for tag in (324, 263):
+        if tag not in fields:
+            return malformed(tag, REQUIRED_TAG_MISSING)
+    if fields[263] not in _SUBSCRIPTIONS:
+        return malformed(263, VALUE_IS_INCORRECT)
+    return tag_needed(55) if 55 not in fields else None

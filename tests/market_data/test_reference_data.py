@@ -63,7 +63,11 @@ def test_nothing_found_says_why(system: System, asked: str, answer: str) -> None
             "35=x|34=2|320=L1|559=0",
             "j 45=2 372=x 379=L1 380=5 58=CONDITIONALLY_REQUIRED_TAG_MISSING tag=55",
         ),
-        ("35=e|34=2|324=S1|263=0", "3 45=2 371=55 372=e 373=1 58=REQUIRED_TAG_MISSING"),
+        ("35=e|34=2|324=S1|55=A", "3 45=2 371=263 372=e 373=1 58=REQUIRED_TAG_MISSING"),
+        (
+            "35=e|34=2|324=S1|263=0",
+            "j 45=2 372=e 379=S1 380=5 58=CONDITIONALLY_REQUIRED_TAG_MISSING tag=55",
+        ),
         (
             "35=e|34=2|324=S1|55=KXTEST-A|263=7",
             "3 45=2 371=263 372=e 373=5 58=VALUE_IS_INCORRECT",
