@@ -34,7 +34,7 @@ def query_order(message: FixMessage, session: str, epoch: int, at: int) -> Query
         at,
         fields[11],
         order_id(fields.get(37, "")),
-        fields[55],
+        fields.get(55, ""),
         tables.SIDES[fields[54]],
         fields.get(790, ""),
         fields.get(20901) == "F",

@@ -156,26 +156,23 @@ class Reports:
 
     def rejection(self, event: OrderRejected, dialect: Dialect) -> FixMessage:
         """A new order the core refused: what the client wrote comes back as it was written."""
-        echoed = zip((1, 38, 40, 44, 59), event.as_sent, strict=True)
-        return FixMessage(
-            "8",
-            [
-                (37, NO_ORDER),
-                (11, event.cl_ord_id),
-                (17, self.exec_id(event.at, event.number)),
-                (150, "8"),
-                (39, "8"),
-                (55, event.symbol),
-                (54, tables.SIDE_TEXTS[event.side]),
-                *(field for field in echoed if field[1]),
-                (151, _ZERO_QTY),
-                (14, _ZERO_QTY),
-                (6, _ZERO_PRICE),
-                (103, tables.ORDER_REJECT_CODES.get(event.reason, tables.OTHER)),
-                (58, event.reason),
-                (60, dialect.utc(event.at)),
-            ],
-        )
+        fields = [
+            (37, NO_ORDER),
+            (11, event.cl_ord_id),
+            (17, self.exec_id(event.at, event.number)),
+            (150, "8"),
+            (39, "8"),
+            (55, event.symbol),
+            (54, tables.SIDE_TEXTS[event.side]),
+            *zip((1, 38, 40, 44, 59), event.as_sent, strict=True),
+            (151, _ZERO_QTY),
+            (14, _ZERO_QTY),
+            (6, _ZERO_PRICE),
+            (103, tables.ORDER_REJECT_CODES.get(event.reason, tables.OTHER)),
+            (58, event.reason),
+            (60, dialect.utc(event.at)),
+        ]
+        return FixMessage("8", [field for field in fields if field[1]])
 
     def status(self, event: StatusReported, dialect: Dialect) -> FixMessage:
         """An answer to H, or one line of the answer to AF."""

@@ -100,12 +100,13 @@ SESSION_REJECT_TEXTS: Final[Mapping[int, str]] = {
 # --- requirements by message ---------------------------------------------------------------------
 
 # What the stock FIX 4.4 dictionary requires (UOG: ours); its absence is a Reject (3), 373=1.
+# Symbol (55) is not among it: an order without one names a market that does not exist.
 REQUIRED: Final[Mapping[str, tuple[int, ...]]] = {
-    "D": (11, 55, 54, 60, 40),
-    "F": (41, 11, 55, 54, 60),
-    "G": (41, 11, 55, 54, 60, 40),
+    "D": (11, 54, 60, 40),
+    "F": (41, 11, 54, 60),
+    "G": (41, 11, 54, 60, 40),
     "q": (11, 530, 60),
-    "H": (11, 55, 54),
+    "H": (11, 54),
     "AF": (584, 585),
     "AN": (710, 724, 1, 581, 715, 60),
     "BB": (),
