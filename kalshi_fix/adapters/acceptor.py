@@ -1,0 +1,373 @@
+"""The FIX session layer: QuickFIX behind a small interface, and the only file that imports it.
+
+Sequence numbers, heartbeats, resends and dictionary validation are the engine's; every other
+decision is asked of `EngineEvents`. No message or session object of the engine outlives its
+callback, and nothing but a refused Logon is ever raised into it: an exception there would leave a
+process that looks alive and serves nobody.
+"""
+
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+import quickfix as fix
+from attrs import frozen
+
+from kalshi_fix.adapters.engine_sockets import (
+    descriptor_in_use,
+    listening_everywhere,
+    move_to_loopback,
+    shut_down,
+)
+from kalshi_fix.adapters.fix_store import set_creation_time
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.wire import BEGIN_STRING, decode, encode
+
+EXIT_ENGINE_FAILURE: Final = 70  # the supervisor restarts; the session stores survive a kill
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Messages without a repeating group of several entries: parsed without the dictionary, which
+# costs half. In all others the dictionary keeps a group's fields together.
+FLAT: Final = frozenset({"0", "3", "5", "8", "9", "f", "j", "r"})
+# Routing that a Reject copies from the message it rejects; this venue never sends it.
+_COPIED_ROUTING: Final = (50, 57, 115, 116, 128, 129, 142, 143, 144, 145)
+_LOGON_PREFIX: Final = "Rejected Logon Attempt: "
+_GAP_TEXT: Final = "MsgSeqNum gap"
+
+
+@frozen(kw_only=True)
+class EngineSession:
+    """One FIX identity as the engine sees it: the server is the sender."""
+
+    name: str
+    sender_comp_id: str
+    target_comp_id: str
+    microseconds: bool = False
+    keeps_sequence: bool = True  # False: no history, a gap from the client ends the session
+    reset_on_logon: bool = False
+
+    @property
+    def store_name(self) -> str:
+        """Stem of its files in the store directory."""
+        return f"{BEGIN_STRING}-{self.sender_comp_id}-{self.target_comp_id}"
+
+
+@frozen(kw_only=True)
+class EngineSettings:
+    """What all sessions of an engine share."""
+
+    store: Path
+    dictionary: Path
+    max_latency_seconds: int = 120
+    send_buffer_bytes: int = 262_144
+
+
+class EngineEvents(Protocol):
+    """Who decides. Called on the session's own thread; must not block on the exchange."""
+
+    def logon_refusal(self, session: str, logon: FixMessage) -> str:
+        """The text of the refusing Logout; empty lets the Logon pass."""
+        ...
+
+    def on_logon(self, session: str) -> None:
+        """The session is up."""
+        ...
+
+    def on_logout(self, session: str) -> None:
+        """The session is down. The engine holds the session's lock: only hand on, never wait."""
+        ...
+
+    def on_admin(self, session: str, message: FixMessage) -> None:
+        """An administrative message came in, its number as expected."""
+        ...
+
+    def on_application(self, session: str, text: str) -> None:
+        """An application message came in, its number as expected, valid by the dictionary."""
+        ...
+
+    def on_admin_sent(self, session: str, msg_type: str) -> None:
+        """The engine sends an administrative message."""
+        ...
+
+
+class Engine(Protocol):
+    """The session layer as the rest of a gateway sees it."""
+
+    def send(self, session: str, message: FixMessage) -> bool:
+        """Numbers, stores and, if the session is up, sends. False: nothing was stored."""
+        ...
+
+    def expect_incoming(self, session: str, number: int) -> None:
+        """Lowers the number expected next, so that the client sends again from there."""
+        ...
+
+    def log_out(self, session: str, text: str) -> None:
+        """Ends a session politely."""
+        ...
+
+    def is_connected(self, session: str) -> bool:
+        """Whether a connection, even one that is just closing, still owns the session."""
+        ...
+
+    def cut(self, session: str, writer_thread_id: int) -> bool:
+        """Ends the connection a blocked writer thread sends on. False: it does not send."""
+        ...
+
+
+def _guarded(
+    callback: Callable[Concatenate["_Application", P], R],
+) -> Callable[Concatenate["_Application", P], R]:
+    """Nothing escapes into the engine but a refused Logon; anything else ends the process."""
+
+    @functools.wraps(callback)
+    def guarded(self: "_Application", *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return callback(self, *args, **kwargs)
+        except fix.RejectLogon:
+            raise
+        except BaseException as error:
+            self.fail(callback.__name__, error)
+            raise  # not reached: the process is gone
+
+    return guarded  # type: ignore[return-value]  # functools hides that self is positional
+
+
+class _Application(fix.Application):  # type: ignore[misc]
+    """The engine's callbacks, translated to `EngineEvents` and names."""
+
+    def __init__(
+        self,
+        events: EngineEvents,
+        sessions: Sequence[EngineSession],
+        count_failure: Callable[[str], None],
+        log: Log,
+    ) -> None:
+        super().__init__()
+        self._events = events
+        self._count_failure = count_failure
+        self._log = log
+        self._sessions = {_session_id(session).toString(): session for session in sessions}
+        self._pinned: dict[str, int] = {}
+
+    def fail(self, callback: str, error: BaseException) -> None:
+        """The shell itself is broken: say so and end, the supervisor starts afresh."""
+        try:
+            self._count_failure(callback)
+            self._log.critical("engine_callback_failed", callback=callback, exc_info=error)
+        finally:
+            os._exit(EXIT_ENGINE_FAILURE)
+
+    def onCreate(self, session_id: Any) -> None:  # noqa: N802 - the engine's name
+        """A session exists; nothing to do."""
+
+    @_guarded
+    def onLogon(self, session_id: Any) -> None:  # noqa: N802
+        """Pins this thread's Python state: the engine would make a new one at every callback."""
+        name = self._sessions[session_id.toString()].name
+        thread = threading.get_native_id()
+        if self._pinned.get(name) != thread:
+            self._pinned[name] = thread
+            ctypes.pythonapi.PyGILState_Ensure()
+        self._events.on_logon(name)
+
+    @_guarded
+    def onLogout(self, session_id: Any) -> None:  # noqa: N802
+        """Hands on, and lets the session be used again after a Logout of ours."""
+        self._pinned.pop(self._sessions[session_id.toString()].name, None)
+        session = fix.Session.lookupSession(session_id)
+        if not session.isEnabled():
+            session.logon()
+        self._events.on_logout(self._sessions[session_id.toString()].name)
+
+    @_guarded
+    def fromAdmin(self, message: Any, session_id: Any) -> None:  # noqa: N802
+        """Asks about a Logon, hands on the rest."""
+        name = self._sessions[session_id.toString()].name
+        decoded = decode(message.toString())
+        if decoded.msg_type == "A":
+            refusal = self._events.logon_refusal(name, decoded)
+            if refusal:
+                raise fix.RejectLogon(refusal)
+        self._events.on_admin(name, decoded)
+
+    @_guarded
+    def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
+        """Text in; the message stays with the engine."""
+        name = self._sessions[session_id.toString()].name
+        self._events.on_application(name, message.toString())
+
+    @_guarded
+    def toAdmin(self, message: Any, session_id: Any) -> None:  # noqa: N802
+        """Puts the engine's own messages into the venue's form."""
+        session = self._sessions[session_id.toString()]
+        header = message.getHeader()
+        msg_type = header.getField(35)
+        if msg_type == "5" and message.isSetField(58):
+            message.setField(58, message.getField(58).removeprefix(_LOGON_PREFIX))
+        elif msg_type == "3":
+            for tag in _COPIED_ROUTING:
+                header.removeField(tag)
+        elif msg_type == "2" and not session.keeps_sequence:
+            # a session without history does not ask for history: it ends. The request that is
+            # about to go out becomes a Heartbeat, the Logout follows as soon as it is sent
+            header.setField(35, "0")
+            message.removeField(7)
+            message.removeField(16)
+            fix.Session.lookupSession(session_id).logout(_GAP_TEXT)
+        self._events.on_admin_sent(session.name, msg_type)
+
+    def toApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
+        """Application messages go out as they were made."""
+
+
+def _session_id(session: EngineSession) -> Any:
+    return fix.SessionID(BEGIN_STRING, session.sender_comp_id, session.target_comp_id)
+
+
+def _yes(*, flag: bool) -> str:
+    return "Y" if flag else "N"
+
+
+class Acceptor:
+    """One engine: a listener on loopback, one store directory, a fixed set of sessions."""
+
+    def __init__(
+        self,
+        sessions: Sequence[EngineSession],
+        settings: EngineSettings,
+        events: EngineEvents,
+        count_failure: Callable[[str], None],
+        log: Log,
+    ) -> None:
+        assert sessions, "an engine needs a session"
+        self.port = 0
+        self._application = _Application(events, sessions, count_failure, log)
+        configuration = _configuration(sessions, settings, datetime.now(UTC))
+        self._factory = fix.FileStoreFactory(configuration)
+        self._engine = fix.ThreadedSocketAcceptor(self._application, self._factory, configuration)
+        self._sessions = {
+            session.name: fix.Session.lookupSession(_session_id(session)) for session in sessions
+        }
+        for session in self._sessions.values():
+            session.setIsNonStopSession(True)
+        self._ids = {session.name: _session_id(session) for session in sessions}
+        self._dictionary = fix.DataDictionary(str(settings.dictionary))
+        self._thread = threading.local()
+
+    def start(self) -> int:
+        """Accepts connections on loopback; returns the port."""
+        before = listening_everywhere()
+        self._engine.start()
+        (listener,) = listening_everywhere() - before
+        self.port = move_to_loopback(listener)
+        return self.port
+
+    def stop(self) -> None:
+        """Logs everybody out, waits a moment for the answers, closes."""
+        self._engine.stop()
+
+    def send(self, session: str, message: FixMessage) -> bool:
+        """Numbers, stores and, if the session is up, sends. One engine message per thread."""
+        try:
+            outgoing = self._thread.message
+        except AttributeError:
+            outgoing = self._thread.message = fix.Message()
+        if message.msg_type in FLAT:
+            outgoing.setString(encode(message), False)
+        else:
+            outgoing.setString(encode(message), False, self._dictionary, self._dictionary)
+        return bool(self._sessions[session].send(outgoing))
+
+    def expect_incoming(self, session: str, number: int) -> None:
+        """Lowers the number expected next; never raises it."""
+        engine_session = self._sessions[session]
+        if number < engine_session.getExpectedTargetNum():
+            engine_session.setNextTargetMsgSeqNum(number)
+
+    def expected_incoming(self, session: str) -> int:
+        """The number expected next."""
+        return int(self._sessions[session].getExpectedTargetNum())
+
+    def log_out(self, session: str, text: str) -> None:
+        """The engine sends Logout at its next turn and may be used again after the disconnect."""
+        self._sessions[session].logout(text)
+
+    def is_connected(self, session: str) -> bool:
+        """Whether a connection still owns the session: a new one would have to wait for it."""
+        return bool(fix.Session.isSessionRegistered(self._ids[session]))
+
+    def cut(self, session: str, writer_thread_id: int) -> bool:  # noqa: ARG002 - part of the port
+        """Shuts the socket a blocked send works on; nothing else gets past the engine's lock."""
+        descriptor = descriptor_in_use(writer_thread_id, self.port)
+        if descriptor is None:
+            return False
+        shut_down(descriptor)
+        return True
+
+
+def _configuration(
+    sessions: Sequence[EngineSession], settings: EngineSettings, now: datetime
+) -> Any:
+    """The engine's settings.
+
+    A session's constructor resets a store that is not of the present session time, whatever
+    NonStopSession says, and would lose every number at the first start of a UTC day. So the
+    session time is made to begin half a day away, and the stores are made to look new.
+    """
+    begin = now + timedelta(hours=12)
+    for session in sessions:
+        set_creation_time(settings.store, session.store_name, now.strftime("%Y%m%d-%H:%M:%S"))
+    configuration = fix.SessionSettings()
+    configuration.set(
+        _dictionary(
+            ConnectionType="acceptor",
+            SocketAcceptPort="0",
+            SocketReuseAddress="Y",
+            SocketNodelay="Y",
+            SocketSendBufferSize=str(settings.send_buffer_bytes),
+            StartTime=begin.strftime("%H:%M:%S"),
+            EndTime=(begin - timedelta(seconds=1)).strftime("%H:%M:%S"),
+            LogonTime=begin.strftime("%H:%M:%S"),
+            LogoutTime=begin.strftime("%H:%M:%S"),
+            UseDataDictionary="Y",
+            DataDictionary=str(settings.dictionary),
+            ValidateUserDefinedFields="Y",
+            ValidateFieldsOutOfOrder="Y",
+            ValidateLengthAndChecksum="Y",
+            FileStorePath=str(settings.store),
+            ResetOnLogout="N",
+            ResetOnDisconnect="N",
+            SendRedundantResendRequests="N",
+            CheckLatency="Y",
+            MaxLatency=str(settings.max_latency_seconds),
+            LogonTimeout="10",
+            LogoutTimeout="2",
+        )
+    )
+    for session in sessions:
+        configuration.set(
+            _session_id(session),
+            _dictionary(
+                BeginString=BEGIN_STRING,
+                SenderCompID=session.sender_comp_id,
+                TargetCompID=session.target_comp_id,
+                TimestampPrecision="6" if session.microseconds else "3",
+                PersistMessages=_yes(flag=session.keeps_sequence),
+                ResetOnLogon=_yes(flag=session.reset_on_logon),
+            ),
+        )
+    return configuration
+
+
+def _dictionary(**values: str) -> Any:
+    made = fix.Dictionary()
+    for key, value in values.items():
+        made.setString(key, value)
+    return made

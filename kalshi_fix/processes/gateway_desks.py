@@ -1,0 +1,69 @@
+"""The services of a lane, one per role it has sessions of, as the shell and the routers call them.
+
+The only place that knows which service serves which role.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from kalshi_fix.adapters.settings import SessionSettings, Settings, ThrottleSettings
+from kalshi_fix.fix.outbound import Reports
+from kalshi_fix.messages.events import Event
+from kalshi_fix.model import Role
+from kalshi_fix.processes.gateway_router import Desk, Rendered
+from kalshi_fix.processes.market_data_feed import limits_of
+from kalshi_fix.services.drop_copy import DropCopy
+from kalshi_fix.services.market_data import MarketData
+from kalshi_fix.services.order_entry import OrderEntry
+from kalshi_fix.services.policy import Policy
+from kalshi_fix.services.post_trade import PostTrade
+from kalshi_fix.services.service import SessionView
+from kalshi_fix.services.throttle import Throttle, ThrottleLimits
+
+_REJECTS_PER_START = 1_000_000_000  # ExecIDs of rejects made here never repeat over starts
+
+
+def build_desks(
+    settings: Settings,
+    sessions: list[SessionSettings],
+    views: Mapping[str, SessionView],
+    *,
+    gateway: str,
+    boot: int,
+    backlog: Callable[[str], int],
+) -> dict[str, Desk]:
+    """Role -> its service; roles that share one share the object."""
+    policy = Policy(Throttle({session.name: _limits(session.throttle) for session in sessions}))
+    reports = [Reports(shard) for shard in range(len(settings.core.shards))]
+    roles = {session.role for session in sessions}
+    desks: dict[str, Desk] = {}
+    if roles & {Role.NR, Role.RT}:
+        orders = OrderEntry(views, policy, gateway, reports, boot * _REJECTS_PER_START + 1)
+        desks[Role.NR] = desks[Role.RT] = Desk(orders, orders.on_event)
+    if Role.DC in roles:
+        copies = DropCopy(views, policy, reports)
+        desks[Role.DC] = Desk(copies, copies.on_event)
+    if Role.PT in roles:
+        settlements = PostTrade(views, policy)
+        desks[Role.PT] = Desk(settlements, settlements.on_event)
+    if Role.MD in roles:
+        desks[Role.MD] = _market_data(settings, policy, backlog)
+    return desks
+
+
+def _market_data(settings: Settings, policy: Policy, backlog: Callable[[str], int]) -> Desk:
+    service = MarketData(policy, backlog, limits_of(settings.market_data))
+
+    def on_event(event: Event, _shard: int) -> Rendered:
+        return service.on_event(event)
+
+    return Desk(service, on_event, threading.Lock())
+
+
+def _limits(throttle: ThrottleSettings) -> ThrottleLimits:
+    return ThrottleLimits(
+        tokens_per_second=throttle.tokens_per_second,
+        burst_tokens=throttle.burst_tokens,
+        cancel_tokens_per_second=throttle.cancel_tokens_per_second,
+        violations_before_logout=throttle.violations_before_logout,
+    )

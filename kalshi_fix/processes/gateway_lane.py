@@ -1,0 +1,334 @@
+"""A lane put together: engine, sessions, writers, readers, pulse; started and stopped in order.
+
+Starting is recovering: positions and session stores are read, what was made meanwhile is delivered,
+only then may anybody log on. Knows everything of a gateway but signals and the lock.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from attrs import define
+
+from kalshi_fix.adapters.acceptor import Acceptor, EngineSettings
+from kalshi_fix.adapters.bus import Bus
+from kalshi_fix.adapters.control import OpenAnswer
+from kalshi_fix.adapters.fix_store import Sent, refused_ids, refused_numbers, tail
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.adapters.metrics import Metrics
+from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.settings import SessionSettings, Settings
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.time_text import utc_text
+from kalshi_fix.model import NANOS, Role
+from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
+from kalshi_fix.processes.gateway_control import ControlServer
+from kalshi_fix.processes.gateway_desks import build_desks
+from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
+from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
+from kalshi_fix.processes.gateway_outbox import Outbox, OutboxLimits, Outgoing
+from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
+from kalshi_fix.processes.gateway_reader import EventReader
+from kalshi_fix.processes.gateway_recovery import AlreadySent
+from kalshi_fix.processes.gateway_router import Router
+from kalshi_fix.processes.gateway_shell import Shell
+from kalshi_fix.processes.gateway_state import LaneState
+from kalshi_fix.processes.gateway_threads import start_thread
+from kalshi_fix.processes.gateway_watch import CoreWatch
+from kalshi_fix.processes.gateway_writer import ShardWriter, WriterLimits
+from kalshi_fix.processes.market_data_feed import FeedTarget, MarketDataFeed
+from kalshi_fix.services.market_data import MarketData
+
+DICTIONARY: Final = Path(__file__).parents[2] / "specs" / "FIX44-server.xml"
+_SECRET_BYTES: Final = 24
+_STOP_SECONDS: Final = 5.0
+
+Connect = Callable[[str], Bus]
+
+
+@define(slots=True, eq=False, kw_only=True)
+class Surroundings:
+    """What a lane is built in."""
+
+    name: str
+    boot: int
+    settings: Settings
+    data: DataDir
+    connect: Connect  # a bus of a shard, for one thread
+    metrics: Metrics
+    log: Log
+    dictionary: Path = DICTIONARY
+
+
+class Lane:
+    """See the module."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._log = around.log
+        self._limits = around.settings.gateway
+        self._shards = around.settings.core.shards
+        self._metrics = GatewayMetrics(around.metrics)
+        self._acks = AckTimes(self._limits.unacked_orders_max)
+        self._metrics.unacked.set_function(self._acks.__len__)
+        self._state = LaneState.load(around.data.lane(around.name) / "sessions.json")
+        self._sessions = [s for s in around.settings.sessions if s.lane == around.name]
+        self._views = {session.name: session_view(session) for session in self._sessions}
+        self._desks = build_desks(
+            around.settings,
+            self._sessions,
+            self._views,
+            gateway=around.name,
+            boot=around.boot,
+            backlog=self._backlog,
+        )
+        self.links: dict[str, Link] = {}
+        self._books = [ConfirmedBook(self.links) for _ in self._shards]
+        self._watches = [
+            CoreWatch(around.connect(shard), self._limits.stalled_core_ms) for shard in self._shards
+        ]
+        self._writers = [self._writer(index) for index in range(len(self._shards))]
+        self._process = Process(f"gateway:{around.name}", around.boot, self._writers)
+        self._secret = secrets.token_hex(_SECRET_BYTES)
+        self._engine = self._build_engine()
+        self.links.update({session.name: self._link(session) for session in self._sessions})
+        self._opener = self._build_opener()
+        self._routers = [self._router(index) for index in range(len(self._shards))]
+        self._readers = [
+            EventReader(around.connect(shard), router, self._log)
+            for shard, router in zip(self._shards, self._routers, strict=True)
+        ]
+        self._pulse = self._build_pulse()
+        self._feeds: list[MarketDataFeed] = []
+        self._control: ControlServer | None = None
+
+    # --- life
+
+    def recover(self) -> None:
+        """Delivers what was made since the recorded positions and not sent.
+
+        Raises:
+            BusError: the store cannot be read; may be called again.
+            PositionError: the store lost events this lane has read.
+        """
+        for index, shard in enumerate(self._shards):
+            router = self._routers[index]
+            recorded = self._watches[index].bus.positions().get(self._process.name)
+            position = recorded.number if recorded else 0
+            self._pulse.recorded[index] = position
+            self._take_up(index, position)
+            router.recovery = self._already_sent(shard, recorded.at if recorded else 0)
+            done = self._readers[index].catch_up(position)
+            router.recovery = None
+            self._log.info("recovered", shard=shard, position=position, events_until=done)
+
+    def start(self) -> None:
+        """Opens for business; after `recover`."""
+        self._pulse.poll()
+        for writer in self._writers:
+            writer.start()
+        for reader in self._readers:
+            reader.start()
+        self._start_feeds()
+        port = self._engine.start()
+        self._pulse.start()
+        self._control = ControlServer(
+            self._around.data.control_socket(self._around.name),
+            self._opener.open,
+            self._limits.control_connections_max,
+            self._log,
+        )
+        self._control.start()
+        self._log.info("gateway_serving", engine_port=port, sessions=len(self.links))
+
+    def stop(self) -> None:
+        """Logs everybody out, puts away what is on its way, records positions."""
+        if self._control is not None:
+            self._control.stop()
+        for feed in self._feeds:
+            feed.stop()
+        self._engine.stop()
+        for link in self.links.values():
+            link.outbox.join(_STOP_SECONDS)
+        for writer in self._writers:
+            writer.stop(_STOP_SECONDS)
+        for reader in self._readers:
+            reader.stop(_STOP_SECONDS)
+        self._pulse.stop(_STOP_SECONDS)
+        self._log.info("gateway_stopped")
+
+    def health(self) -> str:
+        """What is wrong; empty if nothing."""
+        late = time.monotonic() - self._pulse.turned_at
+        return f"the pulse is {late:.0f} s late" if late > STALE_SECONDS else ""
+
+    def readiness(self) -> str:
+        """Why orders are not taken; empty if they are and reports flow."""
+        if not self._engine.port:
+            return "recovering"
+        for index, watch in enumerate(self._watches):
+            if not watch.is_store_up or not self._readers[index].is_connected:
+                return f"the store of shard {self._shards[index]} cannot be reached"
+        if any(watch.is_stalled(time.monotonic()) for watch in self._watches):
+            return "the core does not move"
+        return ""
+
+    # --- parts
+
+    def _writer(self, index: int) -> ShardWriter:
+        limits = WriterLimits(
+            queue_max=self._limits.inbound_queue_max,
+            batch_max_commands=self._limits.batch_max_commands,
+            batch_max_bytes=self._limits.batch_max_bytes,
+        )
+        bus = self._around.connect(self._shards[index])
+        collect = self._books[index].collect
+        name = f"gateway:{self._around.name}"
+        return ShardWriter(
+            name, bus, limits, confirmed=collect, metrics=self._metrics, log=self._log
+        )
+
+    def _build_engine(self) -> Acceptor:
+        markets = {m.symbol: m.shard for m in self._around.settings.markets}
+        shell = Shell(
+            links=self.links,
+            desks=self._desks,
+            writers=self._writers,
+            watches=self._watches,
+            books=self._books,
+            routes=Routes(self._shards, markets),
+            acks=self._acks,
+            secret=self._secret,
+            lost=self._lost,
+            metrics=self._metrics,
+            log=self._log,
+        )
+        settings = EngineSettings(
+            store=self._around.data.fix_store(self._around.name),
+            dictionary=self._around.dictionary,
+            max_latency_seconds=self._limits.max_latency_seconds,
+        )
+        sessions = [engine_session(session) for session in self._sessions]
+        return Acceptor(sessions, settings, shell, self._count_failure, self._log)
+
+    def _lost(self, link: Link, cause: str) -> None:
+        self._opener.lost(link, cause)
+
+    def _count_failure(self, callback: str) -> None:
+        self._metrics.callback_exceptions(callback).inc()
+
+    def _link(self, session: SessionSettings) -> Link:
+        engine = engine_session(session)
+        outbox = Outbox(
+            session.name,
+            self._engine,
+            OutboxLimits(
+                queue_max=self._limits.outbound_queue_max,
+                stall_seconds=self._limits.outbound_stall_seconds,
+            ),
+            shards=len(self._shards),
+            metrics=self._metrics,
+            log=self._log,
+            keeps_history=engine.keeps_sequence and not session.reset_on_logon,
+        )
+        self._metrics.session_up(session.name).set(0)
+        return Link(session, self._views[session.name], engine, outbox)
+
+    def _build_opener(self) -> SessionOpener:
+        limits = OpeningLimits(
+            open_seconds=self._limits.session_open_seconds,
+            hold_seconds=self._limits.logon_hold_seconds,
+            handover_seconds=self._limits.handover_seconds,
+        )
+
+        def address() -> OpenAnswer:
+            return OpenAnswer(port=self._engine.port, secret=self._secret)
+
+        return SessionOpener(
+            self.links,
+            self._process,
+            self._engine,
+            limits,
+            shards=len(self._shards),
+            address=address,
+            log=self._log,
+        )
+
+    def _router(self, index: int) -> Router:
+        return Router(
+            shard_index=index,
+            shard=self._shards[index],
+            links=self.links,
+            desks=list({id(desk): desk for desk in self._desks.values()}.values()),
+            firms=frozenset(session.firm for session in self._sessions),
+            state=self._state,
+            position=lambda: self._pulse.recorded[index],
+            on_session_changed=self._opener.on_session_changed,
+            log_out=self._engine.log_out,
+            acks=self._acks,
+            metrics=self._metrics,
+            log=self._log,
+        )
+
+    def _build_pulse(self) -> Pulse:
+        return Pulse(
+            links=self.links,
+            process=self._process,
+            engine=self._engine,
+            readers=self._readers,
+            watches=self._watches,
+            books=self._books,
+            metrics=self._metrics,
+            log=self._log,
+        )
+
+    def _start_feeds(self) -> None:
+        desk = self._desks.get(Role.MD)
+        if desk is None:
+            return
+        assert isinstance(desk.service, MarketData)
+        target = FeedTarget(desk.service, desk.lock, self._deliver)
+        for shard in self._shards:
+            feed = MarketDataFeed(partial(self._around.connect, shard), target, self._log)
+            self._feeds.append(feed)
+            start_thread(f"market data {shard}", feed.run, self._log)
+
+    def _deliver(self, session: str, message: FixMessage) -> None:
+        self.links[session].outbox.put(Outgoing(message))
+
+    def _backlog(self, session: str) -> int:
+        return self.links[session].outbox.backlog()
+
+    # --- recovery
+
+    def _take_up(self, index: int, position: int) -> None:
+        """The sessions' flags as they were at the position."""
+        for link in self.links.values():
+            opening = self._state.at(self._shards[index], link.name, position)
+            if opening is not None:
+                link.view.epoch = opening.epoch
+                link.view.listener = opening.listener
+                link.view.venue_tags = opening.venue_tags
+                link.view.settlement_reports = opening.settlement_reports
+
+    def _already_sent(self, shard: str, recorded_at: int) -> AlreadySent:
+        """What the session stores show as sent, and as refused."""
+        since = utc_text(
+            max(0, recorded_at - self._limits.store_tail_seconds * NANOS), microseconds=False
+        )
+        store = self._around.data.fix_store(self._around.name)
+        sent: dict[str, list[Sent]] = {}
+        for link in self.links.values():
+            if not link.engine.keeps_sequence:
+                continue
+            rows = tail(store, link.engine.store_name, since, self._limits.store_tail_messages)
+            sent[link.name] = rows
+            link.refused_numbers |= refused_numbers(rows)
+            link.refused_ids |= refused_ids(rows)
+        resets = {name: self._state.last_reset(shard, name) for name in self.links}
+        return AlreadySent.of(sent, resets)

@@ -1,0 +1,97 @@
+"""What a gateway keeps per session: its view, its way out, which numbers are settled.
+
+No order state: any gateway can serve any session after a restart. Made once at start from the
+configuration, then kept up to date by the events of the core.
+"""
+
+from attrs import define, field
+
+from kalshi_fix.adapters.acceptor import EngineSession
+from kalshi_fix.adapters.settings import SessionSettings
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.messages.events import SessionChanged, SessionDefined
+from kalshi_fix.model import Role
+from kalshi_fix.processes.gateway_outbox import Outbox
+from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.services.service import SessionView
+
+
+@define(slots=True, eq=False)
+class Link:
+    """One session of the lane."""
+
+    settings: SessionSettings
+    view: SessionView
+    engine: EngineSession
+    outbox: Outbox
+    progress: Progress = field(factory=lambda: Progress(0))
+    high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
+    refused_numbers: set[int] = field(factory=set)  # before this process started
+    refused_ids: set[str] = field(factory=set)
+    was_opened: bool = False  # since this process started
+    saw_logout: bool = False  # on the present connection
+    throttled: int = 0
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.settings.name
+
+    def is_answered(self, number: int, message: FixMessage) -> bool:
+        """Whether a message that comes again was taken or refused for good before."""
+        if message.get(43) != "Y":
+            return False
+        if number <= self.high_water or number in self.refused_numbers:
+            return True
+        return message.msg_type == "D" and message.get(11) in self.refused_ids
+
+    def start_epoch(self, epoch: int, confirmed: int, high_water: int) -> None:
+        """After SessionOpened: a new epoch has no past."""
+        if epoch != self.progress.epoch:
+            self.progress = Progress(epoch, confirmed)
+            self.refused_numbers.clear()
+            self.refused_ids.clear()
+        self.progress.skip_to(confirmed + 1)
+        self.high_water = high_water
+
+
+def engine_session(settings: SessionSettings) -> EngineSession:
+    """A configured session as the engine sees it."""
+    return EngineSession(
+        name=settings.name,
+        sender_comp_id=settings.target_comp_id,
+        target_comp_id=settings.sender_comp_id,
+        microseconds=settings.microseconds,
+        keeps_sequence=Role(settings.role).keeps_sequence,
+        reset_on_logon=settings.reset_on_logon,
+    )
+
+
+def session_view(settings: SessionSettings) -> SessionView:
+    """A configured session as services see it, until events say otherwise."""
+    return SessionView(
+        name=settings.name,
+        sender_comp_id=settings.sender_comp_id,
+        target_comp_id=settings.target_comp_id,
+        role=settings.role,
+        firm=settings.firm,
+        accounts=settings.accounts,
+        microseconds=settings.microseconds,
+    )
+
+
+def apply_definition(view: SessionView, event: SessionDefined) -> None:
+    """What operators changed."""
+    view.firm = event.owner
+    view.accounts = event.accounts
+    view.enabled = event.enabled and not event.killed
+
+
+def apply_change(view: SessionView, event: SessionChanged) -> None:
+    """What a Logon asked for, or that the session is gone."""
+    view.is_open = event.is_open
+    if event.is_open:
+        view.epoch = event.epoch
+        view.listener = event.listener
+        view.venue_tags = event.venue_tags
+        view.settlement_reports = event.settlement_reports

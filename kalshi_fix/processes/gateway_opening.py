@@ -1,0 +1,190 @@
+"""Opening sessions: the edge asks, every shard must have it durable, then the Logon may come.
+
+The rule: no SessionChanged of every shard in time, no Logon. Reports that arrive in between are
+held back until the engine is logged on. Knows no socket; `gateway_control` speaks to the edge.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import define, field, frozen
+
+from kalshi_fix.adapters.acceptor import Engine
+from kalshi_fix.adapters.control import OpenAnswer, OpenRequest
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.messages.commands import SessionLost, SessionOpened
+from kalshi_fix.messages.events import SessionChanged
+from kalshi_fix.model import Reason
+from kalshi_fix.processes.gateway_commands import Process
+from kalshi_fix.processes.gateway_link import Link
+
+_UNAVAILABLE: Final = OpenAnswer(reason=Reason.EXCHANGE_UNAVAILABLE)
+_POLL_SECONDS: Final = 0.01
+
+
+@frozen(kw_only=True)
+class OpeningLimits:
+    """See ``GatewaySettings``."""
+
+    open_seconds: float
+    hold_seconds: float
+    handover_seconds: float
+
+
+@define(slots=True, eq=False)
+class _Waiting:
+    """One question to the core, and the answers so far."""
+
+    connection: str
+    shards: int
+    answers: dict[int, SessionChanged] = field(factory=dict)
+    is_refused: bool = False  # certainly not taken
+    done: threading.Event = field(factory=threading.Event)
+
+
+class SessionOpener:
+    """See the module. ``open`` blocks its caller for at most ``open_seconds``."""
+
+    def __init__(
+        self,
+        links: Mapping[str, Link],
+        process: Process,
+        engine: Engine,
+        limits: OpeningLimits,
+        *,
+        shards: int,
+        address: Callable[[], OpenAnswer],
+        log: Log,
+    ) -> None:
+        self._links = links
+        self._process = process
+        self._engine = engine
+        self._shards = shards
+        self._limits = limits
+        self._address = address
+        self._log = log
+        self._waiting: dict[int, _Waiting] = {}
+
+    def open(self, request: OpenRequest) -> OpenAnswer:
+        """The answer to the edge."""
+        link = self._links.get(request.session)
+        if link is None:
+            self._log.error("unknown_session_asked_for", session=request.session)
+            return _UNAVAILABLE
+        if request.verdict:
+            return self._address()
+        if not self._expect(link, request.connection):
+            return OpenAnswer(live=True)
+        answer = self._ask_core(link, request)
+        if answer.reason:
+            link.outbox.expect_no_more(request.connection)
+            self._log.warning("opening_refused", session=link.name, reason=answer.reason)
+        return answer
+
+    def on_session_changed(self, shard: int, event: SessionChanged) -> None:
+        """The core's answer, from a shard's reader."""
+        if event.process != self._process.name:
+            return
+        waiting = self._waiting.get(event.counter)
+        if waiting is not None and waiting.connection == event.connection:
+            waiting.answers[shard] = event
+            if len(waiting.answers) == waiting.shards:
+                waiting.done.set()
+
+    # --- inside
+
+    def _expect(self, link: Link, connection: str) -> bool:
+        """Waits a moment for the end of the session's last connection; False: it is alive."""
+        deadline = time.monotonic() + self._limits.handover_seconds
+        while True:
+            now = time.monotonic()
+            engine_is_free = not self._engine.is_connected(link.name) or now > deadline
+            if (
+                engine_is_free
+                and not link.outbox.is_here
+                and link.outbox.expect(connection, now, self._limits.hold_seconds)
+            ):
+                return True
+            if now > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+
+    def _ask_core(self, link: Link, request: OpenRequest) -> OpenAnswer:
+        is_reset = request.reset or link.settings.reset_on_logon
+        waiting = _Waiting(request.connection, self._shards)
+        counters: list[int] = []
+
+        def remember(counter: int) -> None:
+            counters.append(counter)
+            self._waiting[counter] = waiting
+
+        def not_taken() -> None:
+            waiting.is_refused = True
+            waiting.done.set()
+
+        taken = self._process.submit(
+            lambda counter: self._opened(link, request, counter, is_reset=is_reset),
+            refused=not_taken,
+            before=remember,
+        )
+        if taken:
+            waiting.done.wait(self._limits.open_seconds)
+        self._waiting.pop(counters[0], None)
+        if len(waiting.answers) < self._shards:
+            # some shard may still take it: then it must not stay open
+            self._lose(link.name, request.connection)
+            return _UNAVAILABLE
+        return self._conclude(link, list(waiting.answers.values()), is_reset=is_reset)
+
+    def _conclude(self, link: Link, answers: list[SessionChanged], *, is_reset: bool) -> OpenAnswer:
+        refused = next((answer.reason for answer in answers if answer.reason), "")
+        if refused:
+            if any(not answer.reason for answer in answers):
+                self._lose(link.name, answers[0].connection)
+            return OpenAnswer(reason=refused)
+        confirmed = max(answer.confirmed for answer in answers)
+        high_water = min(answer.high_water for answer in answers)
+        link.start_epoch(answers[0].epoch, confirmed, high_water)
+        link.saw_logout = False
+        if not link.was_opened and link.engine.keeps_sequence and not is_reset:
+            self._engine.expect_incoming(link.name, confirmed + 1)
+        link.was_opened = True
+        return self._address()
+
+    def _opened(
+        self, link: Link, request: OpenRequest, counter: int, *, is_reset: bool
+    ) -> SessionOpened:
+        return SessionOpened(
+            process=self._process.name,
+            boot=self._process.boot,
+            counter=counter,
+            at=time.time_ns(),
+            session=link.name,
+            connection=request.connection,
+            reset=is_reset,
+            cancel_on_disconnect=request.cancel_on_disconnect,
+            listener=request.listener,
+            venue_tags=request.venue_tags,
+            settlement_reports=request.settlement_reports,
+            signed_at=request.signed_at,
+        )
+
+    def lost(self, link: Link, cause: str) -> None:
+        """A connection ended: the core must know, even if it has to wait for the store."""
+        self._lose(link.name, link.outbox.connection, cause)
+
+    def _lose(self, session: str, connection: str, cause: str = "socket") -> None:
+        self._process.submit(
+            lambda counter: SessionLost(
+                process=self._process.name,
+                boot=self._process.boot,
+                counter=counter,
+                at=time.time_ns(),
+                session=session,
+                connection=connection,
+                cause=cause,
+            ),
+            is_kept=True,
+        )

@@ -1,0 +1,318 @@
+"""One session's way out: a bounded queue and a writer thread while it is logged on.
+
+The rule: reports leave in the order they came in, and none is lost for a session that keeps its
+history. Away, such a session's reports are numbered and stored at once; a session without history
+loses them, counted. A client that does not read is cut, never waited for. Knows the engine's port,
+not what a report means.
+"""
+
+import threading
+import time
+from enum import Enum
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from attrs import define, frozen
+
+from kalshi_fix.adapters.acceptor import Engine
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.processes.gateway_threads import start_thread
+
+NO_SHARD: Final = -1  # a reply made here, not read from a shard
+_PATIENCE_SECONDS: Final = 0.002
+_BLOCKED_SECONDS: Final = 0.25  # one send: the engine's buffer is full, nobody reads
+
+
+class StoreWriteError(Exception):
+    """The engine could not store a report: without that nothing may be sent."""
+
+
+@define(slots=True)
+class Outgoing:
+    """One message on its way: where it came from, and what is settled once it is handed over."""
+
+    message: FixMessage
+    shard: int = NO_SHARD
+    number: int = 0  # of the event
+    progress: Progress | None = None
+    settles: int = 0  # MsgSeqNum it answers
+    request_type: str = ""  # "" = no measured answer
+    received_at: float = 0.0  # of the request, monotonic
+    then_log_out: str = ""  # != "" ends the session with this text
+
+
+@frozen(kw_only=True)
+class OutboxLimits:
+    """See ``GatewaySettings``."""
+
+    queue_max: int
+    stall_seconds: float
+
+
+class _State(Enum):
+    AWAY = 0
+    EXPECTED = 1  # the core has the session open, the Logon is on its way
+    HERE = 2  # a writer thread runs; also while it puts away what is left after a disconnect
+
+
+class Outbox:
+    """See the module. Methods say which thread calls them; all others may be called by any."""
+
+    def __init__(
+        self,
+        session: str,
+        engine: Engine,
+        limits: OutboxLimits,
+        *,
+        shards: int,
+        metrics: GatewayMetrics,
+        log: Log,
+        keeps_history: bool,
+    ) -> None:
+        self.session = session
+        self._engine = engine
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._keeps_history = keeps_history
+        self._state = _State.AWAY
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[Outgoing | None] = SimpleQueue()
+        self._connection = ""
+        self._expected_until = 0.0
+        self._claimed = False
+        self._is_connected = False
+        self._is_cut = False
+        self._thread: threading.Thread | None = None
+        self._busy_since = 0.0
+        # by shard: reports queued so far, those of them dealt with, number of the last such one
+        self._queued = [0] * shards
+        self._dealt = [0] * shards
+        self._current = [0] * shards
+        metrics.queue(session).set_function(self._queue.qsize)
+
+    # --- life of a connection
+
+    def expect(self, connection: str, now: float, seconds: float) -> bool:
+        """Holds reports back for a Logon that may come. False: the session is in use."""
+        with self._lock:
+            if self._state is not _State.AWAY:
+                return False
+            self._state = _State.EXPECTED
+            self._connection, self._claimed = connection, False
+            self._expected_until = now + seconds
+            return True
+
+    def expect_no_more(self, connection: str) -> None:
+        """The Logon is refused after all, or did not come: puts away what was held back."""
+        with self._lock:
+            if self._state is _State.EXPECTED and self._connection == connection:
+                if self._claimed:
+                    return
+                while (item := self._next()) is not None:
+                    self._put_away(item)
+                    self._done(item)
+                self._state = _State.AWAY
+
+    def expire(self, now: float) -> None:
+        """Gives up on a Logon that is overdue."""
+        if self._state is _State.EXPECTED and now > self._expected_until:
+            self.expect_no_more(self._connection)
+
+    def claim(self, connection: str, now: float) -> bool:
+        """The engine has the Logon of this connection; True once, if it is still expected."""
+        with self._lock:
+            if (
+                self._state is not _State.EXPECTED
+                or self._connection != connection
+                or self._claimed
+                or now > self._expected_until
+            ):
+                return False
+            self._claimed = True
+            return True
+
+    def open(self) -> None:
+        """The session's engine thread: logged on. Starts the writer."""
+        self._is_connected = True
+        self._is_cut = False
+        self._start()
+
+    def close(self) -> bool:
+        """The session's engine thread, holding the engine's lock: never waits for anything.
+
+        Returns whether a connection of ours ended.
+        """
+        if not self._claimed:
+            return False
+        self._claimed = False
+        self._is_connected = False
+        self._queue.put(None)
+        if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer
+            self._start()
+        return True
+
+    def _start(self) -> None:
+        self._state = _State.HERE
+        self._thread = start_thread(f"writer {self.session}", self._run, self._log)
+
+    @property
+    def connection(self) -> str:
+        """Identity of the present or last connection."""
+        return self._connection
+
+    @property
+    def is_here(self) -> bool:
+        """Logged on."""
+        return self._is_connected
+
+    @property
+    def is_away(self) -> bool:
+        """Not logged on, and nothing left to put away."""
+        return self._state is _State.AWAY
+
+    # --- reports
+
+    def put(self, item: Outgoing) -> None:
+        """Sends, or stores, or drops; in the order of the calls. Never waits for the client."""
+        with self._lock:
+            if self._state is _State.AWAY:
+                self._put_away(item)
+                if item.progress is not None:
+                    item.progress.settle(item.settles)
+                return
+            if item.shard >= 0:
+                self._queued[item.shard] += 1
+            self._queue.put(item)
+
+    def make_room(self) -> None:
+        """After `put`: where the queue is full, waits while the writer gets on, else cuts."""
+        if self._queue.qsize() >= self._limits.queue_max:
+            self._make_room()
+
+    def forget(self, shard: int) -> None:
+        """A new epoch: what a shard reported before it is history the client gave up."""
+        with self._lock:
+            if self._state is not _State.EXPECTED:
+                return
+            kept: list[Outgoing | None] = []
+            while (item := self._next()) is not None:
+                if item.shard == shard:
+                    self._done(item)
+                else:
+                    kept.append(item)
+            for left in kept:
+                self._queue.put(left)
+
+    def backlog(self) -> int:
+        """Messages waiting."""
+        return self._queue.qsize()
+
+    def bound(self, shard: int) -> int | None:
+        """All events up to this number were handed over; None: nothing of the shard waits."""
+        if self._queued[shard] == self._dealt[shard]:
+            return None
+        return max(0, self._current[shard] - 1)
+
+    def check_stall(self, now: float) -> None:
+        """Cuts a connection on which one send takes too long."""
+        busy_since = self._busy_since
+        if busy_since and now - busy_since > self._limits.stall_seconds:
+            self._cut("a send does not end")
+
+    def join(self, seconds: float) -> None:
+        """Waits for the writer to put everything away."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    # --- inside
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                if self._finish():
+                    return
+            elif self._is_connected:
+                self._send(item)
+            else:
+                self._put_away(item)
+                self._done(item)
+
+    def _finish(self) -> bool:
+        """After the disconnect: puts away the rest, then leaves the field to direct calls."""
+        while True:
+            item = self._next()
+            if item is not None:
+                self._put_away(item)
+                self._done(item)
+                continue
+            with self._lock:
+                if self._queue.empty():
+                    self._state = _State.AWAY
+                    return True
+
+    def _next(self) -> Outgoing | None:
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return None
+            if item is not None:
+                return item
+
+    def _send(self, item: Outgoing) -> None:
+        shard = item.shard
+        if shard >= 0:
+            self._current[shard] = item.number
+        self._busy_since = time.monotonic()
+        self._hand_over(item.message)
+        self._busy_since = 0.0
+        if item.then_log_out:
+            self._engine.log_out(self.session, item.then_log_out)
+        if item.request_type:
+            elapsed = time.monotonic() - item.received_at
+            self._metrics.order_ack(item.request_type).observe(elapsed)
+        self._done(item)
+
+    def _put_away(self, item: Outgoing) -> None:
+        """Numbers and stores for a session with history, drops for one without."""
+        if self._keeps_history:
+            self._hand_over(item.message)
+        else:
+            self._metrics.dropped(self.session).inc()
+
+    def _hand_over(self, message: FixMessage) -> None:
+        if not self._engine.send(self.session, message):
+            raise StoreWriteError(f"the engine cannot store for {self.session}")
+        self._metrics.count_sent(message)
+
+    def _done(self, item: Outgoing) -> None:
+        """Only the queue's one consumer of the moment comes here."""
+        if item.progress is not None:
+            item.progress.settle(item.settles)
+        if item.shard >= 0:
+            self._dealt[item.shard] += 1
+
+    def _make_room(self) -> None:
+        deadline = time.monotonic() + self._limits.stall_seconds
+        while self._queue.qsize() >= self._limits.queue_max and self._is_connected:
+            now = time.monotonic()
+            busy_since = self._busy_since
+            if (busy_since and now - busy_since > _BLOCKED_SECONDS) or now > deadline:
+                self._cut("the queue is full")
+            time.sleep(_PATIENCE_SECONDS)
+
+    def _cut(self, why: str) -> None:
+        thread = self._thread
+        if self._is_cut or thread is None or thread.native_id is None:
+            return
+        if self._engine.cut(self.session, thread.native_id):
+            self._is_cut = True
+            self._metrics.slow_consumers.inc()
+            self._log.warning(
+                "slow_consumer_cut", session=self.session, why=why, waiting=self._queue.qsize()
+            )

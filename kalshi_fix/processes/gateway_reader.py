@@ -1,0 +1,80 @@
+"""One shard's way out: a thread that reads ``evt`` from the lane's position and feeds the router.
+
+Starting is recovering: `catch_up` first renders everything since the recorded position again and
+delivers what no session store shows as sent; then the thread goes on from there.
+"""
+
+import threading
+from typing import Final
+
+from kalshi_fix.adapters.bus import Bus, BusError
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.processes.gateway_router import Router
+from kalshi_fix.processes.gateway_threads import start_thread
+
+_ENTRIES_PER_READ: Final = 200
+_BLOCK_MS: Final = 500
+_RETRY_SECONDS: Final = 0.1
+
+
+class PositionError(Exception):
+    """The stream ends before the recorded position: it is not the stream that was read."""
+
+
+class EventReader:
+    """See the module."""
+
+    def __init__(self, bus: Bus, router: Router, log: Log) -> None:
+        self._bus = bus
+        self._router = router
+        self._log = log
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.done = 0  # number of the last event delivered to the queues
+        self.is_connected = False
+
+    def catch_up(self, position: int) -> int:
+        """Delivers what is there since ``position``; returns the last event's number.
+
+        Raises:
+            BusError: the store cannot be read; may be called again.
+            PositionError: the store lost events this lane has read.
+        """
+        self.done = max(self.done, position)
+        newest = self._bus.last_event()
+        end = int(newest.id.partition("-")[0]) if newest else 0
+        if end < position:
+            raise PositionError(
+                f"shard {self._bus.shard} ends at event {end}, this lane has read {position}"
+            )
+        while self.done < end:
+            self._read(0)
+        return self.done
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self.is_connected = True
+        self._thread = start_thread(f"events {self._bus.shard}", self._run, self._log)
+
+    def stop(self, seconds: float) -> None:
+        """Ends the thread; what it has read is delivered."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+        self._bus.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._read(_BLOCK_MS)
+            except BusError as error:
+                if self.is_connected:
+                    self._log.error("events_not_readable", shard=self._bus.shard, error=str(error))
+                self.is_connected = False
+                self._stop.wait(_RETRY_SECONDS)
+
+    def _read(self, block_ms: int) -> None:
+        entries = self._bus.read_events(self.done, _ENTRIES_PER_READ, block_ms)
+        self.is_connected = True
+        for entry in entries:
+            self.done = self._router.take(entry.payload)

@@ -1,0 +1,129 @@
+"""From events to session queues: one shard's events, rendered and delivered in order.
+
+Also keeps the sessions' views up to date, because what is rendered depends on the flags of the
+Logon in force at that event. Knows no stream and no thread; `gateway_reader` feeds it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from attrs import define, field
+
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.messages import events as e
+from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_link import Link, apply_change, apply_definition
+from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_outbox import Outgoing
+from kalshi_fix.processes.gateway_recovery import AlreadySent
+from kalshi_fix.processes.gateway_state import LaneState, Opening
+from kalshi_fix.services.service import Service
+
+Rendered = Sequence[tuple[str, FixMessage]]
+
+
+@define(slots=True, eq=False)
+class Desk:
+    """A service of the lane as the shell calls it. ``lock`` where it serves one thread only."""
+
+    service: Service
+    on_event: Callable[[e.Event, int], Rendered]
+    lock: AbstractContextManager[Any] = field(factory=nullcontext)
+
+
+@define(slots=True, eq=False)
+class Router:
+    """One shard's events to the lane's sessions."""
+
+    shard_index: int
+    shard: str
+    links: Mapping[str, Link]
+    desks: Sequence[Desk]
+    firms: frozenset[str]
+    state: LaneState
+    position: Callable[[], int]  # of this shard, as last recorded
+    on_session_changed: Callable[[int, e.SessionChanged], None]
+    log_out: Callable[[str, str], None]
+    acks: AckTimes
+    metrics: GatewayMetrics
+    log: Log
+    recovery: AlreadySent | None = None  # while events may have been rendered before
+
+    def take(self, payload: bytes) -> int:
+        """Delivers one entry of ``evt``; returns the number of its last event."""
+        entry = EventEntry.unpack(payload)
+        if any(not firm or firm in self.firms for firm, _ in entry.firms):
+            for event in entry.events(self.firms):
+                self._take_event(event)
+        return entry.last
+
+    def _take_event(self, event: e.Event) -> None:
+        if isinstance(event, e.SessionChanged):
+            self._session_changed(event)
+        elif isinstance(event, e.SessionDefined):
+            self._session_defined(event)
+        for desk in self.desks:
+            with desk.lock:
+                for session, message in self._render(desk, event):
+                    self._deliver(session, message, event)
+
+    def _render(self, desk: Desk, event: e.Event) -> Rendered:
+        try:
+            return desk.on_event(event, self.shard_index)
+        except Exception:  # one event never stops the lane
+            self.metrics.translation_errors(type(event).__name__).inc()
+            self.log.exception("event_not_rendered", number=event.number)
+            return ()
+
+    def _deliver(self, session: str, message: FixMessage, event: e.Event) -> None:
+        link = self.links.get(session)
+        if link is None:
+            return
+        if self.recovery is not None and self.recovery.was_sent(session, message, event.number):
+            self.metrics.already_sent.inc()
+            return
+        item = Outgoing(message, self.shard_index, event.number)
+        ack = self.acks.answered(session, event)
+        if ack is not None:
+            item.request_type, item.received_at = ack
+        link.outbox.put(item)
+        link.outbox.make_room()
+
+    def _session_changed(self, event: e.SessionChanged) -> None:
+        link = self.links.get(event.session)
+        if link is None:
+            return
+        if not event.reason:
+            if event.is_open:
+                self._opened(link, event)
+            apply_change(link.view, event)
+            if not event.is_open and link.outbox.is_here:
+                self._lost(link, event)
+        self.on_session_changed(self.shard_index, event)
+
+    def _opened(self, link: Link, event: e.SessionChanged) -> None:
+        """Before anything after it is delivered: the flags in force, and whether history ends."""
+        before = self.state.at(self.shard, link.name, event.number - 1)
+        is_reset = event.epoch != (before.epoch if before else 0)
+        if is_reset:
+            link.outbox.forget(self.shard_index)
+        opening = Opening.of(event, is_reset=is_reset)
+        self.state.add(self.shard, link.name, opening, self.position())
+
+    def _lost(self, link: Link, event: e.SessionChanged) -> None:
+        """The core gave the session up while its client is still here: it must log on again."""
+        if event.connection == link.outbox.connection:
+            self.log.warning("session_lost_in_core", session=link.name)
+            self.log_out(link.name, "SESSION_LOST")
+
+    def _session_defined(self, event: e.SessionDefined) -> None:
+        link = self.links.get(event.name)
+        if link is None:
+            return
+        was_enabled = link.view.enabled
+        apply_definition(link.view, event)
+        if was_enabled and not event.enabled and link.outbox.is_here:
+            self.log_out(link.name, "SESSION_DISABLED")

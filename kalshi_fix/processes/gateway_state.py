@@ -1,0 +1,104 @@
+"""What a lane must know of its sessions to render again what it rendered before a crash.
+
+Reports depend on the flags of the Logon in force when they were made, so the openings since the
+recorded position are kept in a small file, replaced atomically at each one. Rendering before a
+session's last new epoch would bring back history the client gave up; the file tells that too.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from attrs import asdict, define, field, frozen
+
+from kalshi_fix.messages.events import SessionChanged
+
+
+@frozen(slots=True)
+class Opening:
+    """One SessionChanged that opened a session, by shard and event number."""
+
+    number: int
+    epoch: int
+    listener: bool
+    venue_tags: bool
+    settlement_reports: bool
+    is_reset: bool  # the epoch is a new one
+
+    @classmethod
+    def of(cls, event: SessionChanged, *, is_reset: bool) -> "Opening":
+        """From the event."""
+        return cls(
+            event.number,
+            event.epoch,
+            event.listener,
+            event.venue_tags,
+            event.settlement_reports,
+            is_reset,
+        )
+
+
+@define(slots=True)
+class LaneState:
+    """Openings per shard and session, oldest first; at least the last one of each."""
+
+    path: Path
+    openings: dict[str, dict[str, list[Opening]]] = field(factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "LaneState":
+        """Reads the file; an empty state where there is none.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        if not path.exists():
+            return cls(path)
+        stored = json.loads(path.read_text())
+        return cls(
+            path,
+            {
+                shard: {name: [Opening(**row) for row in rows] for name, rows in sessions.items()}
+                for shard, sessions in stored.items()
+            },
+        )
+
+    def at(self, shard: str, session: str, number: int) -> Opening | None:
+        """The opening in force at an event number."""
+        rows = [row for row in self._rows(shard, session) if row.number <= number]
+        return rows[-1] if rows else None
+
+    def last_reset(self, shard: str, session: str) -> int:
+        """Event number of the session's last new epoch, 0 where there is none."""
+        resets = [row.number for row in self._rows(shard, session) if row.is_reset]
+        return resets[-1] if resets else 0
+
+    def add(self, shard: str, session: str, opening: Opening, position: int) -> None:
+        """Records an opening durably; forgets those that no event above ``position`` needs."""
+        rows = self._rows(shard, session)
+        if rows and rows[-1].number >= opening.number:
+            return
+        kept = [row for row in rows if row.number > position]
+        in_force = self.at(shard, session, position)
+        reset = next((row for row in reversed(rows) if row.is_reset), None)
+        older = {row.number: row for row in (reset, in_force) if row is not None}
+        merged = {**older, **{row.number: row for row in kept}, opening.number: opening}
+        self.openings.setdefault(shard, {})[session] = [merged[n] for n in sorted(merged)]
+        self._save()
+
+    def _rows(self, shard: str, session: str) -> list[Opening]:
+        return self.openings.get(shard, {}).get(session, [])
+
+    def _save(self) -> None:
+        fresh = self.path.with_suffix(".new")
+        with fresh.open("w") as file:
+            json.dump(
+                {
+                    shard: {name: [asdict(row) for row in rows] for name, rows in sessions.items()}
+                    for shard, sessions in self.openings.items()
+                },
+                file,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
