@@ -1,0 +1,136 @@
+"""Snapshots of a shard: a file per snapshot, with a checksum and the hash of the stream inside.
+
+Written by a forked child, which touches no socket, logger or metric, so that the core goes on; a
+child that hangs is killed. A damaged file is passed over, one of a newer version is refused.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+from attrs import astuple, frozen
+
+VERSION: Final = 1
+KEPT: Final = 3
+CHILD_SECONDS_MAX: Final = 120
+_CHECKSUM_BYTES: Final = 32
+
+
+class NewerSnapshotError(Exception):
+    """A newer version wrote it: this one must not start on the data."""
+
+
+@frozen
+class Snapshot:
+    """A shard after ``entry_id``; ``state_hash`` is that of event ``last_event``."""
+
+    entry_id: str
+    last_event: int
+    state_hash: bytes
+    trading_day: int
+    machine: Any
+
+
+class SnapshotDamagedError(Exception):
+    """The file is not what was written."""
+
+
+class Snapshots:
+    """The snapshots of one shard's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._child = 0
+        self._child_since = 0.0
+
+    def write(self, snapshot: Snapshot) -> Path:
+        """Writes durably, under its name only when complete, and drops all but the newest few."""
+        body: bytes = msgpack.packb(astuple(snapshot, recurse=False))
+        packed: bytes = msgpack.packb([VERSION, _checksum(body), body])
+        path = self._directory / f"{snapshot.last_event:020d}.snapshot"
+        fresh = path.with_suffix(f".{os.getpid()}")
+        with fresh.open("wb") as file:
+            file.write(packed)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _sync(self._directory)
+        for old in sorted(self._directory.glob("*.snapshot"))[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def newest_first(self) -> Iterator[Path]:
+        """Paths of the snapshots there are."""
+        yield from sorted(self._directory.glob("*.snapshot"), reverse=True)
+
+    def write_in_child(self, take: Callable[[], Snapshot]) -> None:
+        """Forks; the child writes what ``take`` returns. See `reap`."""
+        assert not self._child, "one at a time"
+        self._child_since = time.monotonic()
+        self._child = os.fork()
+        if self._child:
+            return
+        code = 1
+        try:
+            self.write(take())
+            code = 0
+        finally:
+            os._exit(code)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a child is at work."""
+        return self._child != 0
+
+    def reap(self) -> str:
+        """Looks after the child: "" = nothing new, "ok", or what went wrong."""
+        if not self._child:
+            return ""
+        pid, status = os.waitpid(self._child, os.WNOHANG)
+        if pid:
+            self._child = 0
+            code = os.waitstatus_to_exitcode(status)
+            return "ok" if code == 0 else f"the snapshot's process ended with code {code}"
+        if time.monotonic() - self._child_since > CHILD_SECONDS_MAX:
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+            self._child = 0
+            return f"the snapshot took more than {CHILD_SECONDS_MAX} s and was given up"
+        return ""
+
+
+def read(path: Path) -> Snapshot:
+    """Reads a snapshot.
+
+    Raises:
+        SnapshotDamagedError: the file is not what was written.
+        NewerSnapshotError: a newer version wrote it.
+    """
+    try:
+        version, checksum, body = msgpack.unpackb(path.read_bytes())
+    except (OSError, ValueError, msgpack.UnpackException) as error:
+        raise SnapshotDamagedError(f"snapshot {path}: {error}") from error
+    if version != VERSION:
+        raise NewerSnapshotError(
+            f"snapshot {path}: version {version}, this program reads {VERSION}"
+        )
+    if checksum != _checksum(body):
+        raise SnapshotDamagedError(f"snapshot {path}: its checksum is wrong")
+    return Snapshot(*msgpack.unpackb(body, use_list=True, strict_map_key=False))
+
+
+def _checksum(body: bytes) -> bytes:
+    return blake2b(body, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

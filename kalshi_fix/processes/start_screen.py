@@ -1,0 +1,90 @@
+"""What a person sees of ``kalshi-fix run``: progress, the table of sessions and ports, READY.
+
+Writes to standard output and decides nothing.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.settings import SessionSettings, Settings
+
+PLAIN_WIDTH: Final = 110  # where there is no terminal to ask
+_LOAD_ROWS_MAX: Final = 3  # more numbered sessions of a firm are shown as one row
+
+
+class Screen:
+    """Standard output."""
+
+    def __init__(self, stream: TextIO = sys.stdout) -> None:
+        width = None if stream.isatty() else PLAIN_WIDTH
+        self._console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+    def progress(self, text: str) -> None:
+        """One line about what happens now."""
+        self._console.print(text, markup=False)
+        self._console.file.flush()
+
+    def ready(self, settings: Settings, data: DataDir) -> None:
+        """The table, and the line that starts with READY."""
+        self._console.print(_sessions_table(settings))
+        metrics = settings.metrics
+        self.progress(
+            f"metrics and health: http://{metrics.host}:{metrics.supervisor}/metrics (supervisor), "
+            f"{metrics.core} core, {metrics.gateway} gateway, {metrics.marketdata} market data, "
+            f"{metrics.edge} edge"
+        )
+        self.progress(f"data: {data.root}   logs: {data.logs}   Ctrl-C stops everything")
+        ports = ", ".join(
+            f"{role} {port}" for role, port in sorted(settings.edge.ports.items(), key=_by_port)
+        )
+        self.progress(f"READY on {settings.edge.host}: {ports}")
+
+
+def _by_port(item: tuple[str, int]) -> int:
+    return item[1]
+
+
+def _sessions_table(settings: Settings) -> Table:
+    table = Table(title="FIX 4.4 sessions", title_justify="left")
+    for heading in ("SenderCompID", "TargetCompID", "Port", "Firm", "Accounts", "Lane"):
+        table.add_column(heading, no_wrap=True)
+    for sessions in _folded(settings.sessions):
+        first, last = sessions[0], sessions[-1]
+        several = len(sessions) > 1
+        accounts = first.accounts[:1] + last.accounts[:1] if several else first.accounts
+        table.add_row(
+            f"{first.sender_comp_id} .. {last.sender_comp_id}" if several else first.sender_comp_id,
+            first.target_comp_id,
+            str(first.port or settings.edge.ports[first.role]),
+            first.firm,
+            (" .. " if several else ", ").join(accounts) or "-",
+            first.lane,
+        )
+    return table
+
+
+def _folded(sessions: Iterable[SessionSettings]) -> list[list[SessionSettings]]:
+    """Runs of sessions that differ only in a number, as one row where there are many."""
+    groups: list[list[SessionSettings]] = []
+    for session in sessions:
+        if groups and _alike(groups[-1][-1], session):
+            groups[-1].append(session)
+        else:
+            groups.append([session])
+    rows = []
+    for group in groups:
+        rows.extend([group] if len(group) > _LOAD_ROWS_MAX else [[one] for one in group])
+    return rows
+
+
+def _alike(one: SessionSettings, other: SessionSettings) -> bool:
+    def shape(session: SessionSettings) -> tuple[str, ...]:
+        letters = "".join("#" if c.isdigit() else c for c in session.sender_comp_id)
+        return letters, session.target_comp_id, session.firm, session.lane, str(session.port)
+
+    return shape(one) == shape(other)
