@@ -220,11 +220,11 @@ def cancel(
 @app.command("quarantine")
 def quarantine(
     ctx: typer.Context,
-    entry_id: Annotated[str, typer.Argument(help="Entry of the command stream.")],
-    index: Annotated[str, typer.Option(help="Which command of the entry.")] = "0",
+    place: Annotated[str, typer.Argument(metavar="ID", help="ENTRY:INDEX, as the core names it.")],
 ) -> None:
     """Skip a command on which the core fails, now and in every replay."""
-    ask(ctx, "quarantine", entry_id=entry_id, index=index)
+    entry_id, _, index = place.partition(":")
+    ask(ctx, "quarantine", entry_id=entry_id, index=index or "0")
 
 
 @app.command("status")

@@ -23,7 +23,7 @@ from kalshi_fix.services.admin import Answer, Request, ShardAnswer, Status
 
 T = TypeVar("T")
 
-ACCEPT_SECONDS: Final = 0.2  # how often the accepting thread looks whether it is to stop
+ACCEPT_RETRY_SECONDS: Final = 0.2
 
 
 class AdminUnreachableError(Exception):
@@ -133,6 +133,7 @@ class AdminServer:
     def stop(self) -> None:
         """Stops listening and cuts what is open; a command already written stays written."""
         self._stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._acceptor.join()
         self._listener.close()
         self._path.unlink(missing_ok=True)
@@ -145,7 +146,10 @@ class AdminServer:
         while not self._stopping.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except TimeoutError:
+            except OSError as error:
+                if not self._stopping.is_set():  # out of file descriptors: it will pass
+                    self._log.error("admin_accept_failed", cause=str(error))
+                    self._stopping.wait(ACCEPT_RETRY_SECONDS)
                 continue
             connection.settimeout(self._settings.idle_seconds)
             if not self._free.acquire(blocking=False):
@@ -258,7 +262,6 @@ def _listen(path: Path) -> socket.socket:
         else:
             raise OSError(f"another admin service answers on {path}")
     listener = socket.socket(socket.AF_UNIX)
-    listener.settimeout(ACCEPT_SECONDS)
     listener.bind(os.fspath(path))  # its directory has mode 0700: nobody is faster than the chmod
     path.chmod(0o600)
     listener.listen()

@@ -5,6 +5,8 @@ and answers when each has said what came of it; reads are answered from the shar
 nothing of its own: the history of operators' actions is what the bus holds.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +15,14 @@ from typing import Final
 from kalshi_fix.adapters.admin_socket import AdminServer, Login
 from kalshi_fix.adapters.bus import Bus, BusError
 from kalshi_fix.adapters.logs import Log, open_log
-from kalshi_fix.adapters.metrics import Metrics
+from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
+from kalshi_fix.adapters.store import Store
 from kalshi_fix.processes.admin_shard import ShardLink
 from kalshi_fix.processes.admin_status import status_row
+from kalshi_fix.processes.exit_codes import CLEAN, refuse
 from kalshi_fix.services.admin import (
     Answer,
     InvalidRequestError,
@@ -74,9 +78,9 @@ class AdminService:
         Raises:
             OSError: the socket cannot be made, or another service answers on it.
         """
+        self._server.start()
         for link in self._links.values():
             link.start()
-        self._server.start()
         self._log.info("admin_listening", shards=list(self._links))
 
     def stop(self) -> None:
@@ -193,3 +197,25 @@ class AdminService:
             status=answer.status,
             reason=answer.reason,
         )
+
+
+def main(settings: Settings, data: DataDir) -> int:
+    """Runs the service alone, where processes are started one by one."""
+    metrics = Metrics("admin")
+    service = AdminService(settings, data, Store.of(settings.store, data).bus, metrics=metrics)
+    host, port = settings.metrics.host, settings.metrics.supervisor
+    try:
+        metrics.serve(host, instance_ports(port), service.healthy, service.healthy)
+    except OSError as error:
+        return refuse(f"metrics port {host}:{port}: {error.strerror}")
+    try:
+        service.start()
+    except OSError as error:
+        return refuse(f"admin service: {error}")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    stopping.wait()
+    service.stop()
+    metrics.close()
+    return CLEAN

@@ -102,7 +102,7 @@ class ShardLink:
         return ShardAnswer(
             shard=self.shard,
             status=Status.UNCONFIRMED,
-            reason="NOT_CONFIRMED",
+            reason="NOT_ANSWERED",
             detail="written, but not answered in time",
         )
 
@@ -159,7 +159,7 @@ class ShardLink:
             return ShardAnswer(
                 shard=self.shard,
                 status=Status.UNCONFIRMED,
-                reason="NOT_CONFIRMED",
+                reason="NOT_ANSWERED",
                 detail=f"it may have been written: {failure}",
             )
         return ShardAnswer(

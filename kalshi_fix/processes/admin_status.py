@@ -27,7 +27,7 @@ def status_row(link: ShardLink, catch_up_seconds: float) -> Row:
     return {
         "shard": link.shard,
         "core": store,
-        "leader": state.token.partition(":")[2],
+        "leader": state.token.partition(":")[2].partition(":")[0],  # term:owner, owner = pid:...
         "term": state.term,
         "command": state.offset.entry_id,
         **_seen(link),

@@ -129,18 +129,28 @@ def _execution(view: ShardView, event: e.Execution) -> None:
     order_id = event.terms.order_id
     was_open = order_id in view.holds
     is_open = event.leaves_qty > 0
-    released = view.holds.pop(order_id, 0) - event.hold
-    if is_open:
-        view.holds[order_id] = event.hold
+    held = _set_hold(view, account, order_id, event.hold)
+    if not is_open:
+        view.holds.pop(order_id, None)
     account.open_orders += is_open - was_open
-    account.held -= released
-    account.cash += event.cash_change + released
+    account.cash += event.cash_change - held
     if event.trade_id:
         _set_position(account, event.terms.symbol, event.position)
 
 
 def _balance(view: ShardView, event: e.BalanceChanged) -> None:
-    _account_of(view, event.account).cash = event.cash
+    account = _account_of(view, event.account)
+    account.cash = event.cash
+    if event.order_id:  # a position that covered this order is gone: cash is held instead
+        _set_hold(view, account, event.order_id, event.hold)
+
+
+def _set_hold(view: ShardView, account: AccountView, order_id: int, hold: int) -> int:
+    """Holds ``hold`` for an order from now on; returns how much more that is."""
+    more = hold - view.holds.get(order_id, 0)
+    view.holds[order_id] = hold
+    account.held += more
+    return more
 
 
 def _settled(view: ShardView, event: e.PositionSettled) -> None:
