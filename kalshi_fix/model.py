@@ -200,6 +200,9 @@ class Reason(StrEnum):
     OPERATOR_CANCEL = "OPERATOR_CANCEL"
     ORDER_EXPIRED = "ORDER_EXPIRED"
     TRADE_BUSTED = "TRADE_BUSTED"
+    # a Logon the core refuses
+    UNKNOWN_SESSION = "UNKNOWN_SESSION"
+    LOGON_REPLAYED = "LOGON_REPLAYED"
     # status
     NO_OPEN_ORDERS = "NO_OPEN_ORDERS"
     # business rejects (35=j)

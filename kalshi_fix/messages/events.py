@@ -202,7 +202,11 @@ class CollateralReported:
 
 @define(slots=True)
 class BalanceChanged:
-    """Cash moved without an order: deposit, withdrawal, correction. ``cash`` is free cash after."""
+    """Cash moved without an order: deposit, withdrawal, correction. ``cash`` is free cash after.
+
+    ``why`` HOLD_MOVED: another order closed the position that covered order ``order_id``, which
+    holds ``hold`` from now on; ``amount`` is 0 then, because the cash stays the account's.
+    """
 
     number: int
     at: int
@@ -211,11 +215,16 @@ class BalanceChanged:
     amount: int
     cash: int
     why: str
+    order_id: int = 0
+    hold: int = 0
 
 
 @define(slots=True)
 class PositionSettled:
-    """A position was paid out (or a payout was reversed: ``corrects`` = its settlement number)."""
+    """A position was paid out.
+
+    A correction (``corrects`` != 0) takes back the payout of the event it names and pays this one.
+    """
 
     number: int
     at: int

@@ -1,0 +1,215 @@
+"""Reference data: firms, accounts, sessions, series, markets; and money in and out.
+
+Definitions are idempotent: one that exists is changed, never made twice. Who owns what cannot
+change: a firm's orders and money would change hands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kalshi_fix.core import ending, ledger, lifecycle, plain, switches
+from kalshi_fix.core.answers import DONE, AdminReason, Answer
+from kalshi_fix.core.book import Ladder, make_ladder, regrid
+from kalshi_fix.core.limits import Limits
+from kalshi_fix.core.market import Market, Series
+from kalshi_fix.core.parties import Account, Firm, Session
+from kalshi_fix.messages.events import AccountChanged
+from kalshi_fix.model import Reason, Role, Scope
+
+if TYPE_CHECKING:
+    from kalshi_fix.core.state import State
+    from kalshi_fix.messages import commands as c
+
+_ROLES = frozenset(Role)
+_FIRST_STATES = frozenset({plain.INITIALIZED, plain.ACTIVE, plain.PAUSED})
+
+
+def define_firm(state: State, command: c.DefineFirm) -> Answer:
+    """Carries out DefineFirm."""
+    firm = state.firms.get(command.firm)
+    if firm is None:
+        if not command.firm:
+            return AdminReason.INVALID_VALUE, "a firm needs a name"
+        firm = Firm(command.firm, "", Limits(Scope.FIRM.value, command.firm))
+        state.firms[firm.name] = firm
+    firm.jurisdiction = command.jurisdiction
+    switches.report_firm(state, firm)
+    return DONE
+
+
+def define_account(state: State, command: c.DefineAccount) -> Answer:
+    """Carries out DefineAccount."""
+    firm = state.firms.get(command.firm)
+    if firm is None or not command.account:
+        return AdminReason.UNKNOWN_NAME, f"firm {command.firm}"
+    account = state.accounts.get(command.account)
+    if account is None:
+        limits = Limits(Scope.ACCOUNT.value, command.account)
+        account = Account(command.account, firm, "", limits)
+        state.accounts[account.name] = account
+        firm.accounts[account.name] = account
+    elif account.firm is not firm:
+        return AdminReason.INVALID_VALUE, f"account {account.name} is of firm {account.firm.name}"
+    account.own_jurisdiction = command.jurisdiction
+    state.forget_desks()
+    state.out.append(
+        AccountChanged(
+            state.next_number(), state.at, account.name, firm.name, account.own_jurisdiction
+        )
+    )
+    return DONE
+
+
+def define_session(state: State, command: c.DefineSession) -> Answer:
+    """Carries out DefineSession. Disabling one cancels its orders."""
+    firm = state.firms.get(command.firm)
+    if firm is None or not command.session:
+        return AdminReason.UNKNOWN_NAME, f"firm {command.firm}"
+    if command.role not in _ROLES:
+        return AdminReason.INVALID_VALUE, f"role {command.role}"
+    for name in command.accounts:
+        account = state.accounts.get(name)
+        if account is None or account.firm is not firm:
+            return AdminReason.UNKNOWN_NAME, f"account {name} of firm {firm.name}"
+    session = state.sessions.get(command.session)
+    if session is None:
+        limits = Limits(Scope.SESSION.value, command.session)
+        session = Session(command.session, "", "", command.role, firm, (), limits)
+        state.sessions[session.name] = session
+        firm.sessions[session.name] = session
+    elif session.firm is not firm:
+        return AdminReason.INVALID_VALUE, f"session {session.name} is of firm {session.firm.name}"
+    session.sender_comp_id = command.sender_comp_id
+    session.target_comp_id = command.target_comp_id
+    session.role = str(Role(command.role).value)
+    session.accounts = tuple(command.accounts)
+    session.enabled = command.enabled
+    session.cancel_on_disconnect_default = command.cancel_on_disconnect
+    session.max_order_age = command.max_order_age
+    session.desks.clear()
+    switches.report_session(state, session)
+    if not session.enabled:
+        ending.cancel_many(state, list(session.open.values()), Reason.OPERATOR_CANCEL.value)
+    return DONE
+
+
+def define_series(state: State, command: c.DefineSeries) -> Answer:
+    """Carries out DefineSeries. Orders keep the schedule they were accepted with."""
+    if not command.series or command.multiplier < 0 or command.taker_rate < 0:
+        return AdminReason.INVALID_VALUE, "a taker's rate and the multiplier are not negative"
+    if command.taker_rate + min(command.maker_rate, 0) < 0:
+        return AdminReason.INVALID_VALUE, "a rebate cannot exceed the taker's fee"
+    series = state.series.get(command.series)
+    if series is None:
+        series = state.series[command.series] = Series(command.series, 0, 0, 0)
+    series.taker_rate = command.taker_rate
+    series.maker_rate = command.maker_rate
+    series.multiplier = command.multiplier
+    return DONE
+
+
+def ladder_of(state: State, ranges: tuple[tuple[int, int, int], ...]) -> Ladder | None:
+    """The ladder of price ranges, shared by all markets that have the same."""
+    key = tuple((int(start), int(end), int(step)) for start, end, step in ranges)
+    found = state.ladders.get(key)
+    if found is None:
+        found = make_ladder(key)
+        if found is not None:
+            state.ladders[key] = found
+    return found
+
+
+def define_market(state: State, command: c.DefineMarket) -> Answer:
+    """Carries out DefineMarket. A finer grid keeps resting orders; one they do not fit does not."""
+    ladder = ladder_of(state, command.price_ranges)
+    if ladder is None or not command.symbol:
+        return AdminReason.INVALID_VALUE, f"price ranges {command.price_ranges}"
+    series = state.series.get(command.series)
+    if series is None:
+        return AdminReason.UNKNOWN_NAME, f"series {command.series}"
+    market = state.markets.get(command.symbol)
+    if market is None:
+        if command.status not in _FIRST_STATES:
+            return AdminReason.INVALID_VALUE, f"a market cannot begin as {command.status}"
+        market = _new_market(state, command, series, ladder)
+    else:
+        for side in (market.bids, market.offers):
+            for level in side.occupied():
+                if level.price not in ladder.index:
+                    return AdminReason.OFF_GRID, f"orders rest at {level.price}"
+        market.event_ticker = command.event_ticker
+        market.series = series
+        market.title = command.title
+        if market.ladder is not ladder:
+            market.ladder = ladder
+            regrid(market.bids, ladder)
+            regrid(market.offers, ladder)
+    _set_terms(market, command)
+    lifecycle.set_timer(state, market)
+    market.refresh_refusal(state.paused)
+    lifecycle.report(state, market, command.why)
+    return DONE
+
+
+def _new_market(state: State, command: c.DefineMarket, series: Series, ladder: Ladder) -> Market:
+    status = command.status
+    if status == plain.ACTIVE and command.open_at > state.at:
+        status = plain.INITIALIZED
+    market = Market(
+        command.symbol,
+        command.event_ticker,
+        series,
+        command.title,
+        ladder,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        (),
+        str(status),
+    )  # fmt: skip - the terms follow
+    state.markets[market.symbol] = market
+    return market
+
+
+def _set_terms(market: Market, command: c.DefineMarket) -> None:
+    market.open_at = command.open_at
+    market.close_at = command.close_at
+    market.expected_expiry_at = command.expected_expiry_at
+    market.settlement_timer = command.settlement_timer
+    market.position_limit = command.position_limit
+    market.price_band = command.price_band
+    market.halt_band = command.halt_band
+    market.halt_window = command.halt_window
+    market.halt_time = command.halt_time
+    market.excluded = tuple(command.jurisdictions_excluded)
+
+
+def deposit(state: State, command: c.Deposit) -> Answer:
+    """Carries out Deposit."""
+    account = state.accounts.get(command.account)
+    if account is None:
+        return AdminReason.UNKNOWN_NAME, f"account {command.account}"
+    if command.amount <= 0:
+        return AdminReason.INVALID_VALUE, f"amount {command.amount}"
+    ledger.credit(state, account, command.amount, command.why or "DEPOSIT")
+    return DONE
+
+
+def withdraw(state: State, command: c.Withdraw) -> Answer:
+    """Carries out Withdraw: free cash only."""
+    account = state.accounts.get(command.account)
+    if account is None:
+        return AdminReason.UNKNOWN_NAME, f"account {command.account}"
+    if command.amount <= 0:
+        return AdminReason.INVALID_VALUE, f"amount {command.amount}"
+    if command.amount > account.cash:
+        return AdminReason.INSUFFICIENT_BALANCE, f"free cash is {account.cash}"
+    ledger.credit(state, account, -command.amount, command.why or "WITHDRAWAL")
+    return DONE
