@@ -100,6 +100,7 @@ def mass_cancel_reject(
         (530, message.get(530)),
         (531, "0"),
         (532, refusal.code),
+        (533, "0"),
         (58, refusal.text),
         (60, utc_text(at, microseconds=microseconds)),
     )

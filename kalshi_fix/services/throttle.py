@@ -43,7 +43,7 @@ class Bucket:
         self.level = self.capacity_tokens * NANOS
 
     def fill(self, at: int) -> None:
-        """Adds what has come back until ``at``; a clock that steps back adds nothing."""
+        """Adds what has come back until ``at``; a clock set back adds nothing and goes on there."""
         if at > self.at:
             came_back = (at - self.at) * self.tokens_per_second
             self.level = min(self.capacity_tokens * NANOS, self.level + came_back)

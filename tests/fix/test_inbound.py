@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import asdict
-from fix_samples import ALPHA, AT, BODIES, TIME, new_order, replace_order, request
+from fix.fix_samples import ALPHA, AT, BODIES, TIME, new_order, replace_order, request
 
 from kalshi_fix.fix.inbound import to_command
 from kalshi_fix.fix.message import FixMessage

@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import evolve
-from fix_samples import (
+from fix.fix_samples import (
     AT,
     BUST,
     CANCEL_REJECTED,

@@ -5,7 +5,7 @@ from pathlib import Path
 import dictionary as tool
 import pytest
 import quickfix as fix
-from fix_samples import BODIES, CLIENT, SERVER, STOCK, TIME, request
+from fix.fix_samples import BODIES, CLIENT, SERVER, STOCK, TIME, request
 
 from kalshi_fix.adapters import control
 from kalshi_fix.fix.message import FixMessage

@@ -1,7 +1,7 @@
 """Framing: what is written can be read, and nothing but WireError ever comes back."""
 
 import pytest
-from fix_samples import TIME, request
+from fix.fix_samples import TIME, request
 from hypothesis import example, given
 from hypothesis import strategies as st
 
