@@ -65,6 +65,7 @@ class FixSocket:
         self.next_in = 1
         self.inbox: queue.Queue[Message | None] = queue.Queue()
         self.heartbeat = 30
+        self.muted = False  # a client that has died without closing its connection
         self._socket: socket.socket | None = None
         self._lock = threading.RLock()
         self._done = threading.Event()
@@ -250,5 +251,7 @@ class FixSocket:
 
     def _quietly(self, fields: list[Field]) -> None:
         """Sends, unless the connection has just ended: then the reader ends as well."""
+        if self.muted:
+            return
         with contextlib.suppress(ConnectionClosedError):
             self.send(fields)

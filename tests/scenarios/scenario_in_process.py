@@ -57,7 +57,7 @@ def _pause(head: Head, words: Words, *, paused: bool) -> a.SetExchangeStatus | a
     return a.SetMarketStatus(*head, words[0], "paused" if paused else "active")
 
 
-def definition(market: Market, symbol: str) -> c.DefineMarket:
+def definition(market: Market, symbol: str, at: int) -> c.DefineMarket:
     """The command that defines a scenario's market."""
     terms = market.terms
     tick = terms.get("tick", "0.01")
@@ -66,7 +66,7 @@ def definition(market: Market, symbol: str) -> c.DefineMarket:
         request_id=f"market-{symbol}",
         operator="",
         why="",
-        at=0,
+        at=at,
         symbol=symbol,
         event_ticker="KXTEST",
         series="KXTEST",
@@ -86,7 +86,7 @@ class InProcessRun:
         self._requests = 0
         for number, market in enumerate(scenario.markets, start=1):
             symbol = f"KXTEST-S{number}"
-            self._world.apply(definition(market, symbol))
+            self._world.apply(definition(market, symbol, self._world.now))
             self._vocabulary.bound[market.name] = symbol
 
     def run(self) -> None:
