@@ -12,8 +12,10 @@ from attrs import asdict, frozen
 
 T = TypeVar("T")
 
-# Tags the edge adds to a Logon for the engine; never on the public wire, never in a published
-# dictionary.
+# Tags the edge adds for the engine; never on the public wire, never in a published dictionary. A
+# Logon carries the secret and the connection; with a verdict it is already refused, and the engine
+# says so (RejectLogon). A Logout with secret and verdict is the edge's too: the engine ends the
+# session it arrives on with that text (RejectLogon again), whatever the Logout's number.
 SECRET_TAG: Final = 20998
 VERDICT_TAG: Final = 20999  # text of a refusal that must use the session's next number
 CONNECTION_TAG: Final = 20997
@@ -25,6 +27,9 @@ class OpenRequest:
 
     ``verdict`` != "" asks only for the engine's address: the Logon is already refused and the
     engine is to say so with the session's next number; nothing is appended to the bus.
+
+    A request from the very ``connection`` that is live is a Logon with 141=Y inside the session:
+    the numbers are reset (``reset``), the session stays connected, ``live`` is not the answer.
     """
 
     session: str

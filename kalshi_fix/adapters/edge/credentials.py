@@ -1,0 +1,135 @@
+"""Whether a Logon is who it says: password (scrypt, in a bounded pool) or signature (96).
+
+Whatever is wrong, and wherever nothing is registered, the same work is done and the same answer
+given, so that neither text nor time tells which. Nothing here is ever logged.
+"""
+
+import asyncio
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from kalshi_fix.adapters.edge.directory import is_loopback
+from kalshi_fix.adapters.passwords import ScryptHash, hash_password
+from kalshi_fix.adapters.settings import EdgeSettings, SessionSettings, Settings
+from kalshi_fix.fix.logon import Logon, LogonReason
+
+T = TypeVar("T")
+PublicKey = Ed25519PublicKey | RSAPublicKey
+
+_PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+
+
+class CredentialsError(ValueError):
+    """A session's registered key or hash cannot be used; the message names the session."""
+
+
+class Credentials:
+    """The registered passwords and keys of every session. Use from one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._edge: EdgeSettings = settings.edge
+        self._hashes: dict[str, ScryptHash] = {}
+        self._keys: dict[str, PublicKey] = {}
+        for session in settings.sessions:
+            self._register(session)
+        self._nobodys_hash = ScryptHash.parse(hash_password("nobody has this password"))
+        self._nobodys_key = Ed25519PrivateKey.generate().public_key()
+        self._pool = ThreadPoolExecutor(self._edge.password_threads, thread_name_prefix="scrypt")
+        self._waiting = 0
+
+    def _register(self, session: SessionSettings) -> None:
+        try:
+            if session.password_scrypt:
+                self._hashes[session.name] = ScryptHash.parse(session.password_scrypt)
+            if session.public_key:
+                self._keys[session.name] = read_public_key(session.public_key)
+        except ValueError as error:
+            raise CredentialsError(f"session {session.name}: {error}") from error
+        if session.open_on_loopback and not is_loopback(self._edge.host):
+            raise CredentialsError(
+                f"session {session.name}: open_on_loopback is allowed only where edge.host is a "
+                f"loopback address, not {self._edge.host}"
+            )
+
+    async def refusal(
+        self, session: SessionSettings, logon: Logon, peer: str
+    ) -> LogonReason | None:
+        """None if the Logon is who it says.
+
+        ``LOGON_SERVICE_BUSY`` where as many passwords wait as may (try again), otherwise
+        ``INVALID_CREDENTIALS``, whatever is wrong.
+        """
+        if session.open_on_loopback and is_loopback(peer):
+            return None
+        if logon.raw_data:
+            good = self._signed(session, logon)
+        else:
+            if self._waiting >= self._edge.password_waiting_max:
+                return LogonReason.LOGON_SERVICE_BUSY
+            good = await self._password(session, logon)
+        return None if good else LogonReason.INVALID_CREDENTIALS
+
+    def _signed(self, session: SessionSettings, logon: Logon) -> bool:
+        return verify_signature(
+            _of(self._keys, session, self._nobodys_key), logon.raw_data, logon.signed_text
+        ) and (session.name in self._keys)
+
+    async def _password(self, session: SessionSettings, logon: Logon) -> bool:
+        known = _of(self._hashes, session, self._nobodys_hash)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            right = await loop.run_in_executor(self._pool, known.matches, logon.password)
+        finally:
+            self._waiting -= 1
+        username = session.username or session.sender_comp_id
+        named = hmac.compare_digest(logon.username.encode(), username.encode())
+        return right and named and session.name in self._hashes
+
+    def close(self) -> None:
+        """Ends the pool's threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _of(registered: Mapping[str, T], session: SessionSettings, nobodys: T) -> T:
+    return registered.get(session.name, nobodys)
+
+
+def read_public_key(pem: str) -> PublicKey:
+    """An Ed25519 or RSA public key.
+
+    Raises:
+        ValueError: not PEM, or another kind of key.
+    """
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("public_key: allowed is an Ed25519 or RSA public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey | RSAPublicKey):
+        raise ValueError("public_key: allowed is an Ed25519 or RSA public key")  # noqa: TRY004 - a value of the configuration, not a programmer's type error
+    return key
+
+
+def verify_signature(key: PublicKey, raw_data: str, signed_text: str) -> bool:
+    """Whether RawData (96), base64, signs the text: Ed25519, or RSA-PSS SHA-256 with salt 32."""
+    message = signed_text.encode("latin-1")
+    try:
+        signature = base64.b64decode(raw_data, validate=True)
+        if isinstance(key, RSAPublicKey):
+            key.verify(signature, message, _PSS, hashes.SHA256())
+        else:
+            key.verify(signature, message)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True

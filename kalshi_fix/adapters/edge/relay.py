@@ -1,0 +1,342 @@
+"""One session's bytes between client and engine, both ways, until either is gone.
+
+Client to engine: only frames that pass, in batches. Engine to client: everything, at once, and
+the engine is always read; a client that stays behind is cut, so that nothing ever waits for it.
+The last Logout reaches the client before its connection closes. Order of ends: whoever goes
+first, the other is told, flushed and given a bounded time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from kalshi_fix.adapters.edge.admission import ACCEPTED, Seated
+from kalshi_fix.adapters.edge.backlog import Backlog
+from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
+from kalshi_fix.adapters.edge.surroundings import Surroundings
+from kalshi_fix.adapters.logs import Log
+
+_WATCH_SECONDS: Final = 0.5
+_CHECKSUM_FIELD: Final = b"\x0110="
+
+
+class Relay:
+    """See the module. ``on_end`` is called once, when both sides are gone."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        seated: Seated,
+        client: asyncio.Transport,
+        *,
+        peer: str,
+        connection: str,
+        on_end: Callable[["Relay"], None],
+    ) -> None:
+        self.client = client
+        self.connection = connection
+        self._engine: asyncio.Transport | None = None
+        self._around = around
+        self._limits = around.settings
+        self._seated = seated
+        self._peer = peer
+        self._on_end = on_end
+        self._reader = FrameReader(around.settings.message_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._backlog = Backlog()
+        self._written = 0  # bytes to the client
+        self._tail = b""  # the last bytes to the client, where a message may be cut in two
+        self._watch: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._deciding: asyncio.Task[None] | None = None
+        self._engine_full = False
+        self._closing = False  # nothing of the client's is passed on any more
+        self._mute = False  # nothing is sent to the client any more
+        self._client_gone = False
+        self._cause = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether both sides are gone."""
+        return self._client_gone and self._engine is None
+
+    # --- start
+
+    async def start(self, rest: bytes) -> None:
+        """Connects to the engine, passes the Logon and what came behind it.
+
+        Raises:
+            OSError: the engine cannot be reached; nothing has been sent to anybody.
+        """
+        async with asyncio.timeout(self._limits.control_seconds):
+            await self._loop.create_connection(
+                lambda: EngineSide(self, rest), "127.0.0.1", self._seated.port
+            )
+
+    def engine_found(self, engine: asyncio.Transport, rest: bytes) -> None:
+        """The engine's connection stands: from here on both sides' events come to this object."""
+        self._engine = engine
+        engine.write(self._seated.first)
+        if self.client.is_closing():
+            self.client_lost("client")  # the engine learns of the Logon and of its end
+            return
+        self.client.set_write_buffer_limits(high=0)
+        self.client.set_protocol(ClientSide(self))
+        if self._seated.result == ACCEPTED:
+            self._pass(rest)
+        else:
+            self._await_logout(self._seated.result)
+        self._set_reading()
+
+    # --- client to engine
+
+    def from_client(self, data: bytes) -> None:
+        """A chunk of the client's stream."""
+        if not self._closing:
+            self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
+        batch = self._reader.feed(data)
+        if batch.count:
+            assert self._engine is not None, "nothing is passed on before the engine is there"
+            self._engine.write(batch.forward)
+            self._around.meters.messages_in.inc(batch.count)
+            self._around.meters.bytes_in.inc(len(batch.forward))
+        if batch.garbled:
+            self._left_out(batch)
+        if batch.halt is not None:
+            self._halted(batch)
+
+    def _left_out(self, batch: Batch) -> None:
+        for reason in batch.garbled:
+            self._around.meters.garbled(reason).inc()
+        if self._around.budget.spend(self._loop.time()):
+            self._log().warning("garbled_ignored", reasons=sorted(set(batch.garbled)))
+
+    def _halted(self, batch: Batch) -> None:
+        if batch.halt is Halt.LOGON:
+            self._deciding = self._loop.create_task(self._logon_again(batch.frame))
+            self._set_reading()
+        elif batch.halt is Halt.NO_MSG_SEQ_NUM:
+            self.log_out("MsgSeqNum missing")
+        else:
+            self._end("unframeable")
+            self.client.abort()
+
+    async def _logon_again(self, frame: bytes) -> None:
+        try:
+            await self._decide_again(frame)
+        except Exception:  # one session's fault must not become everybody's
+            self._around.meters.faults.inc()
+            self._log().exception("logon_in_session_failed")
+            self._end("fault")
+            self.client.abort()
+
+    async def _decide_again(self, frame: bytes) -> None:
+        admission, seated = self._around.admission, self._seated
+        result, message = await admission.decide_again(
+            seated.identity, frame, self._peer, self.connection, seated.secret
+        )
+        self._around.meters.logons(result).inc()
+        self._log().info("logon_in_session", result=result)
+        self._deciding = None
+        if self._closing or self._engine is None:
+            return
+        self._engine.write(message)
+        if result == ACCEPTED:
+            self._pass(b"")
+        else:
+            self._await_logout(result)
+        self._set_reading()
+
+    def log_out(self, text: str) -> None:
+        """Makes the engine end the session with this text; bounded, whatever the engine does."""
+        if self._closing or self._engine is None:
+            return
+        admission, seated = self._around.admission, self._seated
+        self._engine.write(admission.verdict_logout(seated.identity, seated.secret, text))
+        self._await_logout("logged_out")
+
+    def _await_logout(self, cause: str) -> None:
+        self._end(cause)
+        self._within(self._limits.logout_seconds)
+
+    def engine_full(self, full: bool) -> None:
+        """The engine does not read (or does again): its own client waits, nobody else."""
+        self._engine_full = full
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        if self.client.is_closing():
+            return
+        if (self._engine_full or self._deciding is not None) and not self._closing:
+            self.client.pause_reading()
+        else:  # also when closing: what is read is thrown away, so that our last byte arrives
+            self.client.resume_reading()
+
+    # --- engine to client
+
+    def from_engine(self, data: bytes) -> None:
+        """A chunk of the engine's stream: passed on as it is, never left unread."""
+        if self._mute:
+            return
+        self.client.write(data)
+        self._written += len(data)
+        seen = self._tail + data
+        self._tail = seen[-3:]
+        self._around.meters.messages_out.inc(seen.count(_CHECKSUM_FIELD))
+        self._around.meters.bytes_out.inc(len(data))
+        if self.client.get_write_buffer_size() > self._limits.slow_reader_bytes:
+            self._cut("bytes")
+
+    def client_behind(self) -> None:
+        """Some bytes could not be sent at once: watches until they are."""
+        if self._watch is None and not self._mute:
+            self._look()
+
+    def _look(self) -> None:
+        self._watch = None
+        unsent = self.client.get_write_buffer_size()
+        age = self._backlog.oldest_seconds(self._loop.time(), self._written, unsent)
+        if age >= self._limits.slow_reader_seconds:
+            self._cut("seconds")
+        elif unsent and not self._mute:
+            self._watch = self._loop.call_later(_WATCH_SECONDS, self._look)
+
+    def _cut(self, limit: str) -> None:
+        self._around.meters.slow_readers.inc()
+        unsent = self.client.get_write_buffer_size()
+        self._log().warning("slow_reader_cut", limit=limit, unsent_bytes=unsent)
+        self._end("slow_reader")
+        self._mute = True
+        self.client.abort()
+
+    # --- ends
+
+    def client_finished(self) -> None:
+        """The client sends nothing more but may still read: the engine learns it and answers."""
+        if self._engine is None:
+            self.client.close()
+        elif not self._closing:
+            self._end("client")
+            self._engine.write_eof()
+            self._within(self._limits.logout_seconds)
+
+    def client_lost(self, cause: str) -> None:
+        """The client's connection is gone: the engine gets the rest, then the end."""
+        self._client_gone = self._mute = True
+        self._end(cause)
+        if self._engine is None:
+            self._ended()
+        else:
+            self._engine.close()
+            self._within(self._limits.logout_seconds)
+
+    def engine_lost(self) -> None:
+        """The engine's connection is gone: the client gets the rest, then the end."""
+        self._engine = None
+        self._around.admission.seats.free(self._seated.identity.name, self.connection)
+        self._end("engine")
+        if self._client_gone:
+            self._ended()
+            return
+        if not self.client.is_closing():
+            self._set_reading()
+            self.client.write_eof()
+        self._mute = True
+        self._within(self._limits.linger_seconds)
+
+    def _end(self, cause: str) -> None:
+        """Passes nothing more on; a reconnecting client may wait for the seat from now on."""
+        self._closing = True
+        self._cause = self._cause or cause
+        self._around.admission.seats.leave(self._seated.identity.name, self.connection)
+
+    def _within(self, seconds: float) -> None:
+        """The side that is left must be done by then."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(seconds, self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        if self._engine is not None:
+            self._engine.abort()
+        elif self.client.get_write_buffer_size() and self._is_within_patience():
+            self._within(self._limits.linger_seconds or _WATCH_SECONDS)
+        else:
+            self.client.abort()
+
+    def _is_within_patience(self) -> bool:
+        unsent = self.client.get_write_buffer_size()
+        age = self._backlog.oldest_seconds(self._loop.time(), self._written, unsent)
+        return age < self._limits.slow_reader_seconds
+
+    def _ended(self) -> None:
+        for timer in (self._deadline, self._watch):
+            if timer is not None:
+                timer.cancel()
+        if self._deciding is not None:
+            self._deciding.cancel()
+        self._around.meters.ended(self._cause).inc()
+        self._log().info("session_ended", cause=self._cause, bytes_out=self._written)
+        self._on_end(self)
+
+    def _log(self) -> Log:
+        log: Log = self._around.log.bind(
+            session=self._seated.identity.name, connection=self.connection
+        )
+        return log
+
+
+class ClientSide(asyncio.Protocol):
+    """The client's events."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def data_received(self, data: bytes) -> None:
+        """A chunk."""
+        self._relay.from_client(data)
+
+    def pause_writing(self) -> None:
+        """It does not read."""
+        self._relay.client_behind()
+
+    def eof_received(self) -> bool:
+        """It will send no more; our direction stays open."""
+        self._relay.client_finished()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._relay.client_lost("client" if exc is None else "connection")
+
+
+class EngineSide(asyncio.Protocol):
+    """The engine's events."""
+
+    def __init__(self, relay: Relay, rest: bytes) -> None:
+        self._relay = relay
+        self._rest = rest
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It stands."""
+        engine = cast("asyncio.Transport", transport)  # uvloop's are not of its class
+        self._relay.engine_found(engine, self._rest)
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        """A chunk."""
+        self._relay.from_engine(data)
+
+    def pause_writing(self) -> None:
+        """It does not read."""
+        self._relay.engine_full(True)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._relay.engine_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Gone."""
+        self._relay.engine_lost()
