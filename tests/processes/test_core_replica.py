@@ -1,4 +1,5 @@
 import pytest
+from tiny_machine import TinyMachine, deposit
 
 from kalshi_fix.adapters.bus import Entry, Offset
 from kalshi_fix.messages import commands as c
@@ -12,7 +13,6 @@ from kalshi_fix.processes.core_replica import (
     Replica,
     quarantines,
 )
-from tiny_machine import TinyMachine, deposit
 
 START = Tail(Offset(), 0, b"")
 
