@@ -131,7 +131,7 @@ class AdminSession:
         operation = OPERATIONS.get(request.operation)
         if operation is None or not operation.moves_money or self.yes:
             return
-        what = " ".join(f"{name}={value}" for name, value in request.args.items())
+        what = " ".join(f"{name}={value}" for name, value in request.args.items() if value)
         try:
             agreed = typer.confirm(f"{request.operation} {what}: go ahead?", err=True)
         except typer.Abort:

@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_fix.services.admin_reads import STATUS
+
 WIDTH: Final = 180  # where the output is no terminal, so that lines are not cut for a file
 
 # Columns of a table; a row may hold more, which a person sees by naming the thing.
@@ -28,6 +30,8 @@ def show_rows(operation: str, rows: Sequence[dict[str, Any]], *, single: bool) -
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if not rows:
         console.print("nothing found" if single else "none")
+    elif operation == STATUS:
+        console.print(_side_by_side(rows))
     elif single and len(rows) == 1 and operation in _FACTS:
         console.print(_facts(rows[0]))
     else:
@@ -39,7 +43,7 @@ def _table(operation: str, rows: Sequence[dict[str, Any]]) -> Table:
     shards = {row.get("shard") for row in rows}
     if "shard" not in columns and len(shards) > 1:
         columns = (*columns, "shard")
-    elif len(shards) == 1 and operation != "status":
+    elif len(shards) == 1:
         columns = tuple(column for column in columns if column != "shard")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -57,6 +61,25 @@ def _facts(row: dict[str, Any]) -> Table:
     for name, value in row.items():
         table.add_row(name.replace("_", " "), text_of(value))
     return table
+
+
+def _side_by_side(rows: Sequence[dict[str, Any]]) -> Table:
+    """A column per row: few things with many facts."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("shard", style="bold")
+    for row in rows:
+        table.add_column(row["shard"])
+    names = dict.fromkeys(name for row in rows for name in row if name != "shard")
+    for name in names:
+        cells = (_lines_of(row.get(name, "")) for row in rows)
+        table.add_row(name.replace("_", " "), *cells)
+    return table
+
+
+def _lines_of(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} {item}" for name, item in value.items())
+    return text_of(value)
 
 
 def text_of(value: object) -> str:

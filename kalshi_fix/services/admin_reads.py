@@ -50,7 +50,7 @@ def market_row(market: MarketView) -> Row:
         "symbol": definition.symbol,
         "status": definition.status,
         "value": "" if definition.value < 0 else v.format_price(definition.value),
-        "last": v.format_price(market.last_price) if market.last_price else "",
+        "last": _unless_0(v.format_price, market.last_price),
         "volume": v.format_quantity(market.volume),
         "open_interest": v.format_quantity(market.open_interest),
         "title": definition.title,
@@ -61,16 +61,21 @@ def market_row(market: MarketView) -> Row:
         "close_at": v.format_time(definition.close_at),
         "expected_expiry_at": v.format_time(definition.expected_expiry_at),
         "settles_at": v.format_time(definition.settles_at),
-        "settlement_timer": v.format_seconds(definition.settlement_timer),
-        "position_limit": v.format_quantity(definition.position_limit),
-        "price_band": v.format_price(definition.price_band),
-        "halt_band": v.format_price(definition.halt_band),
-        "halt_window": v.format_seconds(definition.halt_window),
-        "halt_time": v.format_seconds(definition.halt_time),
+        "settlement_timer": _unless_0(v.format_seconds, definition.settlement_timer),
+        "position_limit": _unless_0(v.format_quantity, definition.position_limit),
+        "price_band": _unless_0(v.format_price, definition.price_band),
+        "halt_band": _unless_0(v.format_price, definition.halt_band),
+        "halt_window": _unless_0(v.format_seconds, definition.halt_window),
+        "halt_time": _unless_0(v.format_seconds, definition.halt_time),
         "jurisdictions_excluded": list(definition.jurisdictions_excluded),
         "source": definition.source,
         "why": definition.why,
     }
+
+
+def _unless_0(show: Callable[[int], str], value: int) -> str:
+    """Text of a value where 0 means that there is none."""
+    return show(value) if value else ""
 
 
 def account_row(account: AccountView) -> Row:
