@@ -16,7 +16,6 @@ from kalshi_fix.model import Reason
 
 if TYPE_CHECKING:
     from kalshi_fix.core.order import Order
-    from kalshi_fix.core.parties import Position
     from kalshi_fix.core.state import State, TradeRecord
     from kalshi_fix.messages.commands import BustTrade
 
@@ -78,14 +77,9 @@ def _missing(order: Order, record: TradeRecord, fee: int) -> int:
     change = (plain.PRICE_UNIT - unit) * closed - unit * (quantity - closed) + fee
     left = abs(held) - closed if closed == quantity else 0
     if closed and position.locked > left:
-        change -= _cost_to_uncover(position, position.locked - left)
+        change -= (position.locked - left) * plain.PRICE_UNIT  # uncovering: a dollar each at most
     change -= _more_hold(order, record)
     return -change - position.account.cash
-
-
-def _cost_to_uncover(position: Position, excess: int) -> int:
-    """The most that taking this much cover away can add to holds: a dollar each."""
-    return excess * plain.PRICE_UNIT
 
 
 def _more_hold(order: Order, record: TradeRecord) -> int:
@@ -111,7 +105,7 @@ def _reverse(state: State, record: TradeRecord, order: Order, *, maker: bool) ->
     order.cum -= record.quantity
     order.notional -= record.price * record.quantity
     if order.leaves:
-        ledger.hold_again(state, order)
+        ledger.hold_again(order)
         order.status = plain.PARTIALLY_FILLED if order.cum else plain.NEW
     elif order.status != plain.EXPIRED:
         order.status = plain.CANCELED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kalshi_fix.core import ledger, plain
@@ -80,7 +81,8 @@ def _check_market(market: Market, resting: set[int]) -> None:
     assert sum(positions) == 0, "every YES has its NO"
     assert market.open_interest == sum(q for q in positions if q > 0), "open interest"
     if not market.is_tradable:
-        assert bid is None and offer is None, "nothing rests in a closed market"
+        assert bid is None, "nothing rests in a closed market"
+        assert offer is None, "nothing rests in a closed market"
 
 
 def _check_side(side: BookSide, resting: set[int]) -> None:
@@ -98,10 +100,11 @@ def _check_side(side: BookSide, resting: set[int]) -> None:
         assert level.quantity == sum(order.leaves for order in queue), "quantity of a level"
         assert level.head is (queue[0] if queue else None), "head"
         assert level.tail is (queue[-1] if queue else None), "tail"
-        for before, after in zip(queue, queue[1:], strict=False):
+        for before, after in pairwise(queue):
             assert after.prev is before, "links agree both ways"
         for order in queue:
-            assert order.level is level and order.price == level.price, "an order is at its price"
+            assert order.level is level, "an order knows its level"
+            assert order.price == level.price, "an order is at its price"
             assert order.is_buy == side.is_buy, "an order is on its side"
             resting.add(order.order_id)
         best = level if queue else best

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 def take_time(state: State, at: int) -> None:
     """Moves the effective time to a command's own, within what the exchange clock allows."""
-    latest = state.clock + state.config.clock_lead
-    if at > latest:
-        at = latest
     if at > state.at:
-        state.at = at
+        latest = state.clock + state.config.clock_lead
+        state.at = max(state.at, min(at, latest))
 
 
 def advance(state: State, command: AdvanceTime) -> None:

@@ -32,7 +32,7 @@ def charge(exact_before: int, charged_before: int, exact: int) -> int:
     return min(fee, room)
 
 
-def worst_curve(is_buy: bool, price: int) -> int:  # noqa: FBT001 - a side, in a hot function
+def worst_curve(is_buy: bool, price: int) -> int:
     """The largest P x (1 - P) a fill at ``price`` or better can have."""
     half = PRICE_UNIT // 2
     if (price >= half) == is_buy:

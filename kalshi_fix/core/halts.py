@@ -21,6 +21,8 @@ VOLATILITY_HALT = "VOLATILITY_HALT"
 
 def observe(state: State, market: Market, price: int) -> bool:
     """Takes note of a trade; pauses the market and says so if it moved more than its band."""
+    if not market.halt_band:
+        return False
     at = state.at
     oldest = at - market.halt_window
     _push(market.highs, at, price, oldest, 1)

@@ -86,7 +86,7 @@ def fee_hold(order: Order, rate: int, quantity: int) -> int:
     return fees.worst_fee(order.exact, order.charged, rate, curve, quantity)
 
 
-def hold_again(state: State, order: Order) -> int:
+def hold_again(order: Order) -> int:
     """Sets an order's hold to what its present state needs; returns the hold."""
     hold = order_hold(order)
     account = order.position.account
@@ -142,7 +142,7 @@ def uncover(state: State, position: Position, excess: int) -> None:
         quantity = min(excess, order.lock)
         excess -= quantity
         unlock(order, quantity)
-        hold_again(state, order)
+        hold_again(order)
         account = position.account
         assert account.cash >= 0, "closing a position pays for uncovering an order"
         state.out.append(
@@ -189,7 +189,7 @@ def move_position(
     return paid, payout, closed
 
 
-def fill(
+def fill(  # noqa: PLR0917 - the fields of a trade
     state: State, order: Order, quantity: int, price: int, liquidity: int, trade_id: int
 ) -> tuple[int, int]:
     """One side of a trade: position, cash, fee, lock and hold of an order, and its report.
@@ -203,13 +203,7 @@ def fill(
         state, position, quantity if order.is_buy else -quantity, price
     )
     rate = order.maker_rate if liquidity == plain.MAKER else order.taker_rate
-    exact = fee = 0
-    if rate:
-        exact = rate * quantity * price * (plain.PRICE_UNIT - price)
-        fee = fees.charge(order.exact, order.charged, exact)
-        order.exact += exact
-        order.charged += fee
-        state.ledger.fees += fee
+    exact, fee = _charge(state, order, rate, quantity, price) if rate else (0, 0)
     change = payout - paid - fee
     state.ledger.cash += change
     account.cash += change
@@ -264,6 +258,16 @@ def fill(
         if excess > 0:
             uncover(state, position, excess)
     assert account.cash >= 0, "free cash is never negative"
+    return exact, fee
+
+
+def _charge(state: State, order: Order, rate: int, quantity: int, price: int) -> tuple[int, int]:
+    """Adds a fill to an order's fees; the exact fee and what is charged for it."""
+    exact = fees.exact_fee(rate, quantity, price)
+    fee = fees.charge(order.exact, order.charged, exact)
+    order.exact += exact
+    order.charged += fee
+    state.ledger.fees += fee
     return exact, fee
 
 

@@ -120,7 +120,7 @@ def next_deadline(market: Market) -> int:
 
 
 def set_timer(state: State, market: Market) -> None:
-    """Makes ``AdvanceTime`` look at the market at its next deadline; an outdated one is harmless."""
+    """Makes ``AdvanceTime`` look at the market when it is due; an outdated entry is harmless."""
     deadline = next_deadline(market)
     if deadline:
         heappush(state.timers, (deadline, market.symbol))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
 
-from kalshi_fix.core.answers import DONE, Answer, AdminReason
+from kalshi_fix.core.answers import DONE, AdminReason, Answer
 from kalshi_fix.messages.events import LimitsChanged
 from kalshi_fix.model import Scope
 

@@ -2,7 +2,7 @@
 
 Trades happen at the resting price. What may stop an order before its limit does - self-trade,
 order groups, a volatility halt, a cost limit, a flat position - is decided here, trade by trade.
-A fill-or-kill order is looked at as one match: groups and halts wait until it is complete.
+A fill-or-kill order is one match: groups and halts wait until it is complete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from kalshi_fix.messages.market_events import Traded
 from kalshi_fix.model import Reason
 
 if TYPE_CHECKING:
-    from kalshi_fix.core.groups import Group
     from kalshi_fix.core.market import Market
     from kalshi_fix.core.order import Order
     from kalshi_fix.core.state import State
@@ -46,13 +45,10 @@ def match(state: State, order: Order) -> str:
     side = market.offers if is_buy else market.bids
     limit = order.price
     firm = order.firm
-    whole = terms.time_in_force == plain.FOK
     bounded = terms.max_cost or terms.exec_inst & plain.REDUCE_ONLY
-    watched = market.halt_band
-    prices: list[int] = []
-    reached: list[Group] = []
+    watched = market.halt_band or order.group is not None
     reason = ""
-    while order.leaves:
+    while order.leaves and not reason:
         level = side.best
         if level is None or (level.price > limit if is_buy else level.price < limit):
             break
@@ -60,34 +56,37 @@ def match(state: State, order: Order) -> str:
         assert maker is not None, "a level in the mask has orders"
         if maker.firm is firm:
             reason = _self_trade(state, order, maker)
-            if reason:
-                break
             continue
-        quantity = order.leaves if order.leaves < maker.leaves else maker.leaves
+        quantity = order.leaves
+        quantity = min(quantity, maker.leaves)
         if bounded:
             quantity, reason = _bound(order, quantity, level.price)
             if not quantity:
                 break
         trade(state, market, maker, order, quantity)
-        if maker.group is not None:
-            _note(state, maker.group, quantity, reached)
-        if order.group is not None:
-            _note(state, order.group, quantity, reached)
-        if whole:
-            prices.append(level.price)
-            continue
-        if watched and halts.observe(state, market, level.price):
-            reason = Reason.CANCEL_ON_PAUSE.value
-        if reached:
-            reason = _trigger(state, order, reached) or reason
-        if reason:
-            break
-    if watched:
-        for price in prices:
-            halts.observe(state, market, price)
-    if reached:
-        _trigger(state, order, reached)
+        if watched or maker.group is not None:
+            reason = _aftermath(state, order, maker, quantity) or reason
     return reason
+
+
+def match_whole(state: State, order: Order) -> None:
+    """Fills a fill-or-kill order that was found fillable; groups and halts wait for its end."""
+    market = order.position.market
+    side = market.offers if order.is_buy else market.bids
+    fills: list[tuple[Order, int]] = []
+    while order.leaves:
+        level = side.best
+        assert level is not None, "a fill-or-kill order was counted before"
+        maker = level.head
+        assert maker is not None, "a level in the mask has orders"
+        if maker.firm is order.firm:
+            ending.cancel(state, maker, _SELF_MAKER)
+            continue
+        quantity = min(order.leaves, maker.leaves)
+        trade(state, market, maker, order, quantity)
+        fills.append((maker, quantity))
+    for maker, quantity in fills:
+        _aftermath(state, order, maker, quantity)
 
 
 def trade(state: State, market: Market, maker: Order, taker: Order, quantity: int) -> None:
@@ -175,19 +174,20 @@ def _bound(order: Order, quantity: int, price: int) -> tuple[int, str]:
     return quantity, reason
 
 
-def _note(state: State, group: Group, quantity: int, reached: list[Group]) -> None:
-    group.note(state.at, quantity)
-    if group.is_reached and group not in reached:
-        reached.append(group)
+def _aftermath(state: State, order: Order, maker: Order, quantity: int) -> str:
+    """What a trade sets off: a volatility halt, order groups that reached their limit.
 
-
-def _trigger(state: State, order: Order, reached: list[Group]) -> str:
-    """Acts on the groups that reached their limit; the incoming order's own cancels it here."""
-    own = order.group
-    for group in reached:
-        groups.trigger(state, group)
-    reached.clear()
-    return Reason.ORDER_GROUP_CANCEL.value if own is not None and own.triggered else ""
+    Returns:
+        Why the incoming order's remainder must be cancelled, "" if it may go on.
+    """
+    touched = [group for group in (maker.group, order.group) if group is not None]
+    for group in touched:
+        group.note(state.at, quantity)
+    halted = halts.observe(state, maker.position.market, maker.price)
+    for group in touched:
+        if group.is_reached:
+            groups.trigger(state, group)
+    return Reason.CANCEL_ON_PAUSE.value if halted else ""
 
 
 def fok_refusal(order: Order) -> str:

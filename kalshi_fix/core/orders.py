@@ -188,10 +188,13 @@ def _execute(state: State, order: Order, command: NewOrder) -> None:
             reason = Reason.POST_ONLY_CROSS.value
     elif special and not ledger.closable(order.position, order.is_buy):
         reason = Reason.REDUCE_ONLY_INCREASE.value
-    elif order.terms.time_in_force == plain.FOK:
-        reason = matching.fok_refusal(order)
     if not reason and order.takes:
-        reason = matching.match(state, order)
+        if order.terms.time_in_force == plain.FOK:
+            reason = matching.fok_refusal(order)
+            if not reason:
+                matching.match_whole(state, order)
+        else:
+            reason = matching.match(state, order)
     if not order.leaves:
         return
     if not reason:
@@ -204,6 +207,8 @@ def _execute(state: State, order: Order, command: NewOrder) -> None:
 
 def _remainder(state: State, command: NewOrder) -> str:
     """Why what could not trade may not rest, "" if it may."""
+    if command.time_in_force == plain.FOK:
+        return Reason.FOK_INSUFFICIENT_VOLUME.value
     if command.time_in_force == plain.GTC and command.ord_type == plain.LIMIT:
         return Reason.MAX_EXECUTION_COST.value if command.max_cost else ""
     if risk.is_immediate(state, command):

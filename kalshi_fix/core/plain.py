@@ -34,7 +34,7 @@ MAKER: Final = int(model.Liquidity.MAKER)
 TAKER: Final = int(model.Liquidity.TAKER)
 NO_LIQUIDITY: Final = int(model.Liquidity.NONE)
 
-# OrdStatus (39)
+# OrdStatus, tag 39
 NEW: Final = model.OrdStatus.NEW.value
 PARTIALLY_FILLED: Final = model.OrdStatus.PARTIALLY_FILLED.value
 FILLED: Final = model.OrdStatus.FILLED.value
@@ -42,7 +42,7 @@ CANCELED: Final = model.OrdStatus.CANCELED.value
 REJECTED: Final = model.OrdStatus.REJECTED.value
 EXPIRED: Final = model.OrdStatus.EXPIRED.value
 
-# ExecType (150)
+# ExecType, tag 150
 EXEC_NEW: Final = model.ExecType.NEW.value
 EXEC_CANCELED: Final = model.ExecType.CANCELED.value
 EXEC_REPLACED: Final = model.ExecType.REPLACED.value

@@ -6,7 +6,7 @@ change: a firm's orders and money would change hands.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kalshi_fix.core import ending, ledger, lifecycle, plain, switches
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
@@ -20,6 +20,11 @@ from kalshi_fix.model import Reason, Role, Scope
 if TYPE_CHECKING:
     from kalshi_fix.core.state import State
     from kalshi_fix.messages import commands as c
+
+# the fee schedule of a series nobody defined
+TAKER_RATE: Final = 70_000
+MAKER_RATE: Final = 0
+MULTIPLIER: Final = 100
 
 _ROLES = frozenset(Role)
 _FIRST_STATES = frozenset({plain.INITIALIZED, plain.ACTIVE, plain.PAUSED})
@@ -127,7 +132,8 @@ def define_market(state: State, command: c.DefineMarket) -> Answer:
         return AdminReason.INVALID_VALUE, f"price ranges {command.price_ranges}"
     series = state.series.get(command.series)
     if series is None:
-        return AdminReason.UNKNOWN_NAME, f"series {command.series}"
+        series = Series(command.series, TAKER_RATE, MAKER_RATE, MULTIPLIER)
+        state.series[command.series] = series
     market = state.markets.get(command.symbol)
     if market is None:
         if command.status not in _FIRST_STATES:

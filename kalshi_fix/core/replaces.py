@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve
 
 from kalshi_fix.core import book, cancels, ending, ledger, matching, orders, plain, queries, risk
 from kalshi_fix.messages.events import OrderTerms
@@ -16,7 +16,7 @@ from kalshi_fix.model import Reason
 
 if TYPE_CHECKING:
     from kalshi_fix.core.order import Order
-    from kalshi_fix.core.parties import Session
+    from kalshi_fix.core.parties import Desk, Session
     from kalshi_fix.core.state import State
     from kalshi_fix.messages.commands import ReplaceOrder
 
@@ -44,6 +44,7 @@ def replace_order(state: State, session: Session, command: ReplaceOrder) -> None
     if reason or order is None or expiry is None:
         cancels.reject(state, session, command, order, cancels.REPLACE, reason)
     elif command.order_qty == order.cum:
+        order.terms = evolve(order.terms, order_qty=order.cum)
         cancels.finish(state, session, command, order)
     elif not _reserve(order, command):
         reason = Reason.INSUFFICIENT_BALANCE.value
@@ -72,22 +73,18 @@ def _check_identity(
 
 def _new_expiry(state: State, order: Order, command: ReplaceOrder) -> _Expiry | None:
     """What 59 and 126 of a G mean; None if they mean nothing we support."""
-    time_in_force = command.time_in_force
-    if time_in_force == plain.GTD:
-        if command.expire_at <= state.at:
-            return None
-        return _Expiry(plain.GTD, command.expire_at, command.expire_at)
-    if command.expire_at:
+    time_in_force, expire_at = command.time_in_force, command.expire_at
+    if time_in_force == plain.GTD and expire_at > state.at:
+        return _Expiry(plain.GTD, expire_at, expire_at)
+    if expire_at:
         return None
     if time_in_force == -1:
         terms = order.terms
         return _Expiry(terms.time_in_force, terms.expire_at, order.deadline)
-    if time_in_force == plain.GTC:
-        return _Expiry(plain.GTC, 0, 0)
     if time_in_force == plain.DAY and state.day_ends_at > state.at:
         ends_at = state.day_ends_at
         return _Expiry(plain.DAY, ends_at - plain.NANOS_PER_MS, ends_at)
-    return None
+    return _Expiry(plain.GTC, 0, 0) if time_in_force == plain.GTC else None
 
 
 def _check_change(
@@ -100,26 +97,44 @@ def _check_change(
     if expiry is None or command.ord_type != order.terms.ord_type:
         return _UNSUPPORTED
     desk = state.desk(session, order.terms.account)
-    if command.price != order.price:
-        reason = risk.check_price(desk, market, command.price)
-        if reason:
-            return reason
-        if order.terms.exec_inst & plain.POST_ONLY and matching.crosses(
-            market, order.is_buy, command.price
-        ):
-            return Reason.POST_ONLY_CROSS.value
+    return (
+        _check_price(desk, order, command)
+        or _check_quantity(order, command)
+        or _check_limits(session, desk, order, command)
+    )
+
+
+def _check_price(desk: Desk, order: Order, command: ReplaceOrder) -> str:
+    """A price that does not change was good when it came; the grid may have changed since."""
+    if command.price == order.price:
+        return ""
+    market = order.position.market
+    reason = risk.check_price(desk, market, command.price)
+    post_only = order.terms.exec_inst & plain.POST_ONLY
+    if not reason and post_only and matching.crosses(market, order.is_buy, command.price):
+        reason = Reason.POST_ONLY_CROSS.value
+    return reason
+
+
+def _check_quantity(order: Order, command: ReplaceOrder) -> str:
     if command.order_qty <= 0:
         return Reason.INVALID_QUANTITY.value
-    if command.order_qty < order.cum:
-        return Reason.INVALID_AMEND_QTY.value
+    return Reason.INVALID_AMEND_QTY.value if command.order_qty < order.cum else ""
+
+
+def _check_limits(session: Session, desk: Desk, order: Order, command: ReplaceOrder) -> str:
+    """Limits bind a change that adds risk; taking some away is always allowed."""
+    market = order.position.market
     added = command.order_qty - order.cum - order.leaves
-    if (added > 0 or command.price != order.price) and (desk.limited or market.position_limit):
-        quantity = command.order_qty
+    if not (desk.limited or market.position_limit):
+        return ""
+    reason = ""
+    if added > 0 or command.price != order.price:
+        reason = risk.check_size(desk, order.is_buy, command.price, command.order_qty)
+    if not reason and added > 0:
         account = order.position.account
-        return risk.check_size(desk, order.is_buy, command.price, quantity) or (
-            risk.check_exposure(session, account, market, order.is_buy, added) if added > 0 else ""
-        )
-    return ""
+        reason = risk.check_exposure(session, account, market, order.is_buy, added)
+    return reason
 
 
 def _reserve(order: Order, command: ReplaceOrder) -> bool:

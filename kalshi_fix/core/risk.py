@@ -64,8 +64,10 @@ LAST: Final = len(PRECEDENCE)
 _IMMEDIATE: Final = frozenset({plain.IOC, plain.FOK})
 _SIDES: Final = frozenset({plain.BUY, plain.SELL})
 _MODES: Final = frozenset({plain.CANCEL_INCOMING, plain.CANCEL_RESTING, plain.CANCEL_BOTH})
-_MARKET_TIFS: Final = frozenset({plain.GTC, plain.IOC, plain.FOK})  # GTC = 59 absent
-_LIMIT_TIFS: Final = frozenset({plain.DAY, plain.GTC, plain.IOC, plain.FOK, plain.GTD})
+_TIFS: Final = {
+    plain.MARKET: frozenset({plain.GTC, plain.IOC, plain.FOK}),  # GTC: 59 was absent
+    plain.LIMIT: frozenset({plain.DAY, plain.GTC, plain.IOC, plain.FOK, plain.GTD}),
+}
 _INSTRUCTIONS: Final = plain.POST_ONLY | plain.REDUCE_ONLY
 
 
@@ -144,11 +146,10 @@ def check_order(state: State, desk: Desk, command: NewOrder, market: Market | No
     """Market and its state, attributes, price, quantity, limits: everything but the balance."""
     if market is None:
         return R.MARKET_NOT_FOUND.value
-    if market.refusal:
-        return market.refusal
-    if (
-        command.ord_type != plain.LIMIT
-        or command.time_in_force != plain.GTC
+    reason = market.refusal
+    if not reason and (
+        command.time_in_force != plain.GTC
+        or command.ord_type != plain.LIMIT
         or command.exec_inst
         or command.group_id
         or command.expire_at
@@ -156,45 +157,35 @@ def check_order(state: State, desk: Desk, command: NewOrder, market: Market | No
         or command.side not in _SIDES
     ):
         reason = _check_attributes(state, desk, command)
-        if reason:
-            return reason
-    if command.ord_type == plain.LIMIT:
+    if not reason and command.ord_type == plain.LIMIT:
         reason = check_price(desk, market, command.price)
-        if reason:
-            return reason
-    if command.order_qty <= 0:
-        return R.INVALID_QUANTITY.value
-    if desk.limited or market.position_limit or command.group_id:
-        return _check_new_limits(state, desk, command, market)
-    return ""
+    if not reason and command.order_qty <= 0:
+        reason = R.INVALID_QUANTITY.value
+    if not reason and (desk.limited or market.position_limit or command.group_id):
+        reason = _check_new_limits(state, desk, command, market)
+    return reason
 
 
 def _check_attributes(state: State, desk: Desk, command: NewOrder) -> str:
-    unsupported = R.UNSUPPORTED_ORDER.value
+    """Values and combinations we support, and the order group."""
+    time_in_force = command.time_in_force
     post_only = bool(command.exec_inst & plain.POST_ONLY)
     reduce_only = bool(command.exec_inst & plain.REDUCE_ONLY)
+    immediate = is_immediate(state, command)
     if (
         command.side not in _SIDES
         or command.self_trade not in _MODES
+        or time_in_force not in _TIFS.get(command.ord_type, ())
         or command.exec_inst & ~_INSTRUCTIONS
-        or (post_only and reduce_only)
-        or (command.time_in_force == plain.GTD) != (command.expire_at != 0)
+        or (time_in_force == plain.GTD) != (command.expire_at != 0)
+        or (time_in_force == plain.DAY and not state.day_ends_at)
+        or (post_only and (immediate or reduce_only or command.max_cost))
+        or (reduce_only and not immediate)
     ):
-        return unsupported
-    if command.ord_type == plain.MARKET:
-        if command.time_in_force not in _MARKET_TIFS or post_only:
-            return unsupported
-    elif command.ord_type != plain.LIMIT or command.time_in_force not in _LIMIT_TIFS:
-        return unsupported
-    if command.time_in_force == plain.DAY and not state.day_ends_at:
-        return unsupported
-    immediate = is_immediate(state, command)
-    if (post_only and (immediate or command.max_cost)) or (reduce_only and not immediate):
-        return unsupported
-    if command.group_id:
-        account = desk.account
-        if account is None or command.group_id not in account.groups:
-            return R.ORDER_GROUP_NOT_FOUND.value
+        return R.UNSUPPORTED_ORDER.value
+    account = desk.account
+    if command.group_id and (account is None or command.group_id not in account.groups):
+        return R.ORDER_GROUP_NOT_FOUND.value
     return ""
 
 
