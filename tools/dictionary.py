@@ -12,11 +12,14 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from dictionary_document import Document
+
 ROOT = Path(__file__).resolve().parent.parent
 STOCK = Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml"
 OVERLAY = ROOT / "specs" / "overlay.xml"
 SERVER = ROOT / "specs" / "FIX44-server.xml"
 CLIENT = ROOT / "specs" / "FIX44-kalshi.xml"
+TEMPLATE = ROOT / "specs" / "rules-of-engagement.template.md"
 DOCUMENT = ROOT / "docs" / "rules-of-engagement.md"
 
 Element = ET.Element
@@ -81,9 +84,12 @@ def to_text(dictionary: Element) -> str:
 def generated() -> dict[Path, str]:
     """What every generated file has to contain."""
     stock, overlay = read(STOCK), read(OVERLAY)
+    client = to_text(merged(stock, overlay, internal=False))
+    template = TEMPLATE.read_text(encoding="utf-8")
     return {
         SERVER: to_text(merged(stock, overlay, internal=True)),
-        CLIENT: to_text(merged(stock, overlay, internal=False)),
+        CLIENT: client,
+        DOCUMENT: Document(client, overlay).fill(template),
     }
 
 
