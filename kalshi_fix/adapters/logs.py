@@ -4,6 +4,7 @@ Secrets never leave: a processor masks them by key and, in text that holds FIX, 
 object handed to whoever writes; there is no global configuration.
 """
 
+import os
 import re
 import sys
 import threading
@@ -17,6 +18,7 @@ from kalshi_fix.adapters.settings import LogSettings
 
 Log = structlog.typing.FilteringBoundLogger
 
+_OPEN_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 MASK: Final = "***"
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _SECRET_KEY: Final = re.compile(r"password|secret|token|raw_data|credential|private", re.IGNORECASE)
@@ -61,31 +63,42 @@ class _Sink:
         self._stderr = stderr
         self._stderr_level = LEVELS[settings.stderr_level]
         self._lock = threading.Lock()
-        self._file = path.open("a", buffering=1) if path else None
+        self._descriptor = -1
+        self._size = 0
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        # a bare descriptor: one write per line, nothing buffered when the process is killed
+        self._descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def msg(self, line: str) -> None:
         level, _, text = line.partition(" ")
         with self._lock:
-            if self._file is not None:
-                if self._file.tell() + len(text) > self._settings.file_max_bytes:
-                    self._rotate()
-                self._file.write(text + "\n")
+            if self._path is not None:
+                row = text.encode() + b"\n"
+                if self._size + len(row) > self._settings.file_max_bytes:
+                    self._rotate(self._path)
+                self._size += os.write(self._descriptor, row)
             if LEVELS[level] >= self._stderr_level:
                 self._stderr.write(text + "\n")
                 self._stderr.flush()
 
     debug = info = warning = error = critical = fatal = exception = msg
 
-    def _rotate(self) -> None:
-        assert self._file is not None
-        assert self._path is not None
-        self._file.close()
+    def _rotate(self, path: Path) -> None:
+        os.close(self._descriptor)
         for number in range(self._settings.files_kept - 1, 0, -1):
-            older = self._path.with_suffix(f".log.{number}")
+            older = path.with_suffix(f".log.{number}")
             if older.exists():
-                older.replace(self._path.with_suffix(f".log.{number + 1}"))
-        self._path.replace(self._path.with_suffix(".log.1"))
-        self._file = self._path.open("a", buffering=1)
+                older.replace(path.with_suffix(f".log.{number + 1}"))
+        path.replace(path.with_suffix(".log.1"))
+        self._open(path)
 
 
 def _with_level(
