@@ -243,7 +243,10 @@ class AdminClient:
             AdminUnreachableError: no answer came; what was asked may have been carried out.
         """
         try:
-            self._socket.sendall(to_line(message))
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # its reason for closing may be there to read
+                self._socket.sendall(to_line(message))
             line = self._lines.readline()
         except OSError as error:
             raise AdminUnreachableError(f"the admin service did not answer: {error}") from error

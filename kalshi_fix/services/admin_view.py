@@ -50,6 +50,8 @@ class MarketView:
 
     definition: e.MarketChanged
     last_price: int = 0  # 0 = not traded
+    last_trade_id: int = 0
+    price_before: int = 0  # of the last trade, should it be busted
     volume: int = 0
     open_interest: int = 0
 
@@ -182,8 +184,19 @@ def _market(view: ShardView, event: e.MarketChanged) -> None:
 
 
 def _traded(view: ShardView, event: e.Traded) -> None:
-    if event.symbol in view.markets:
-        view.markets[event.symbol].last_price = event.price
+    market = view.markets.get(event.symbol)
+    if market is not None:
+        market.price_before = market.last_price
+        market.last_price = event.price
+        market.last_trade_id = event.trade_id
+    _totals(view, event)
+
+
+def _busted(view: ShardView, event: e.TradeBusted) -> None:
+    market = view.markets.get(event.symbol)
+    if market is not None and market.last_trade_id == event.trade_id:
+        market.last_price = market.price_before
+        market.last_trade_id = 0
     _totals(view, event)
 
 
@@ -243,7 +256,7 @@ _TAKES: Final[dict[type[Any], Callable[[ShardView, Any], None]]] = {
     e.PositionSettled: _settled,
     e.MarketChanged: _market,
     e.Traded: _traded,
-    e.TradeBusted: _totals,
+    e.TradeBusted: _busted,
     e.OpenInterestChanged: _totals,
     e.AccountChanged: _account_defined,
     e.FirmChanged: _firm,

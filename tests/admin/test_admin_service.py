@@ -1,5 +1,6 @@
 """The service against the real core: who may ask, what comes of it, and when a shard is silent."""
 
+import contextlib
 import json
 import socket
 import stat
@@ -8,13 +9,18 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from waiting import wait_until
 
-from kalshi_fix.adapters.admin_socket import AdminUnreachableError, Login, to_line
+from kalshi_fix.adapters.admin_socket import AdminClient, AdminUnreachableError, Login, to_line
 from kalshi_fix.messages import commands as c
 from kalshi_fix.processes.admin import WRONG_LOGIN
-from kalshi_fix.services.admin import Request, Status
+from kalshi_fix.services.admin import Answer, Request, Status
 
 T = "KXTEST-A"
+
+
+def log_in(client: AdminClient) -> Answer:
+    return client.ask(Login(operator="op1", token="demo-op1"))
 
 
 def outcome(answer: Any) -> tuple[str, str]:
@@ -220,7 +226,7 @@ def test_an_unknown_outcome_is_settled_by_asking_again_under_the_same_id(
 
 def test_a_store_that_is_down_is_told_as_nothing_written(system: Any) -> None:
     with system.client() as client:
-        client.ask(Login(operator="op1", token="demo-op1"))
+        log_in(client)
         system.store.down = True
         answer = client.ask(Request(operation="exchange.pause", request_id="1"))
         assert outcome(answer) == (Status.UNREACHABLE, "STORE_UNREACHABLE")
@@ -304,18 +310,18 @@ def test_a_line_that_never_ends_is_cut(system: Any) -> None:
 
 
 def test_no_more_connections_than_configured(system: Any) -> None:
-    clients = [system.client() for _ in range(system.settings.admin.connections_max)]
-    for client in clients:
-        client.__enter__()
-        client.ask(Login(operator="op1", token="demo-op1"))
-    with system.client() as one_more:
-        assert (
-            one_more.ask(Login(operator="op1", token="demo-op1")).reason == "too many connections"
-        )
-    clients[0].__exit__(None, None, None)
-    assert system.ask("firms.list").status == Status.DONE
-    for client in clients[1:]:
-        client.__exit__(None, None, None)
+    with contextlib.ExitStack() as stack:
+        for _ in range(system.settings.admin.connections_max):
+            client = stack.enter_context(system.client())
+            assert log_in(client).status == Status.DONE
+        with system.client() as one_more:
+            assert log_in(one_more).reason == "too many connections"
+
+    def is_welcome() -> bool:
+        with system.client() as client:
+            return log_in(client).status == Status.DONE
+
+    wait_until(is_welcome, "a place to become free")
 
 
 def test_no_service_is_one_clear_line(system: Any) -> None:

@@ -91,6 +91,7 @@ class Day:
         for symbol, market in state.markets.items():
             shown = self.view.markets[symbol]
             assert (shown.volume, shown.open_interest) == (market.volume, market.open_interest)
+            assert shown.last_price == market.last_price
             assert shown.definition.status == market.status
 
 
@@ -102,7 +103,7 @@ def test_cash_holds_positions_and_markets_are_those_of_the_core(seed: int) -> No
     for step in range(400):
         day.trade(random)
         if step % 40 == 39:
-            day.operate(c.BustTrade, random.choice(day.trades))
+            day.operate(c.BustTrade, random.choice((day.trades[-1], *day.trades)))
         day.assert_seen_as_it_is()
     assert len(day.trades) > 50
     for symbol in SYMBOLS:
