@@ -3,7 +3,7 @@
     python quickfix_client.py quickfix_client.cfg
 
 Everything here is stock QuickFIX. The two things a venue needs from you are the credentials in
-`toAdmin` and the first Logon with 141=Y, after which the session keeps its numbers.
+`toAdmin`, and sequence numbers both sides agree on (ResetOnLogon=Y in the settings).
 """
 
 import queue
@@ -93,6 +93,15 @@ def main(path):
     client = Client(settings)
     initiator = fix.SocketInitiator(client, fix.FileStoreFactory(settings), settings)
     initiator.start()
+    try:
+        trade(client)
+    finally:
+        initiator.stop()
+    return 0
+
+
+def trade(client):
+    """One order and its cancel."""
     client.logged_on.get(timeout=20)
     session_id = fix.SessionID("FIX.4.4", "ALPHA-RT", "KalshiRT")
 
@@ -104,8 +113,6 @@ def main(path):
     fix.Session.sendToTarget(cancel(name + "-c", name), session_id)
     report = client.received.get(timeout=10)
     print(f"order {report['37']}: status {report['39']}, {report['14']} filled")
-    initiator.stop()
-    return 0
 
 
 if __name__ == "__main__":

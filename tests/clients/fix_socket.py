@@ -17,6 +17,7 @@ import simplefix
 from attrs import frozen
 
 Field = tuple[int, str]
+ADMIN: Final = ("0", "1", "2", "3", "4", "5", "A")
 HEADER: Final = (34, 52, 43, 97, 122)  # header tags a test may choose itself
 PATIENCE_SECONDS: Final = 15.0  # far above anything seen; a wait that fails costs this once
 
@@ -70,6 +71,7 @@ class FixSocket:
         self._lock = threading.RLock()
         self._done = threading.Event()
         self._recovering = False
+        self._kept: dict[int, tuple[Field, ...]] = {}  # application messages, for resends
 
     # --- connection
 
@@ -121,6 +123,7 @@ class FixSocket:
         self.heartbeat = heartbeat
         if reset:
             self.next_out = self.next_in = 1
+            self._kept = {}
         chosen = dict(flags)
         fields = {98: "0", 108: str(heartbeat), 553: self.sender, 554: self.password}
         fields |= {141: "Y"} if reset else {}
@@ -153,6 +156,8 @@ class FixSocket:
                 if tag not in HEADER:
                     message.append_pair(tag, value)
             if 34 not in chosen:
+                if msg_type not in ADMIN:
+                    self._kept[self.next_out] = ((35, msg_type), *body)
                 self.next_out += 1
             self.send_bytes(message.encode())
 
@@ -201,6 +206,7 @@ class FixSocket:
             while (parsed := parser.get_message()) is not None:
                 pairs = ((int(t), v.decode("latin-1")) for t, v in parsed.pairs)
                 self._take(Message(tuple(pairs)), inbox)
+        sock.close()
         done.set()
         inbox.put(None)
 
@@ -212,7 +218,7 @@ class FixSocket:
                 return
             number = int(message.get(34))
             if message.msg_type == "2":
-                self._fill_gap(message)
+                self._resend(int(message.get(7)))
             if number > self.next_in and message.msg_type not in {"A", "5"}:
                 self._request_resend()
                 return
@@ -235,19 +241,21 @@ class FixSocket:
             self._recovering = True
             self._quietly([(35, "2"), (7, str(self.next_in)), (16, "0")])
 
-    def _fill_gap(self, request: Message) -> None:
-        """A client that keeps no messages: everything asked for again is a gap fill."""
-        begin = request.get(7)
-        self._quietly(
-            [
-                (35, "4"),
-                (34, begin),
-                (43, "Y"),
-                (122, utc_now()),
-                (123, "Y"),
-                (36, str(self.next_out)),
-            ]
-        )
+    def _resend(self, begin: int) -> None:
+        """Answers a ResendRequest: application messages again, gap fills for the rest."""
+        until = self.next_out
+        number = begin
+        while number < until:
+            kept = self._kept.get(number)
+            if kept is None:
+                following = min((n for n in self._kept if n > number), default=until)
+                fill = [(35, "4"), (34, str(number)), (43, "Y"), (122, utc_now()), (123, "Y")]
+                self._quietly([*fill, (36, str(following))])
+                number = following
+            else:
+                head = [kept[0], (34, str(number)), (43, "Y"), (122, utc_now())]
+                self._quietly([*head, *(f for f in kept[1:] if f[0] not in HEADER)])
+                number += 1
 
     def _quietly(self, fields: list[Field]) -> None:
         """Sends, unless the connection has just ended: then the reader ends as well."""
