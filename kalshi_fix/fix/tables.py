@@ -178,6 +178,3 @@ ORDER_ENTRY_MESSAGES: Final = frozenset({"D", "F", "G", "q", "H", "AF", "AN", "B
 MARKET_DATA_MESSAGES: Final = frozenset({"V", "x", "e"})
 # What changes something; a listener session may only look.
 CHANGING_MESSAGES: Final = frozenset({"D", "F", "G", "q", "UOG"})
-# Messages with repeating groups that do not survive sorting by tag number: the session layer must
-# build them with the dictionary at hand.
-GROUP_MESSAGES: Final = frozenset({"AP", "B", "UMS", "W", "X", "y"})
