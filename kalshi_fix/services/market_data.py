@@ -79,6 +79,7 @@ class MarketData:
     conflated_total: int = field(default=0, init=False)
     _subscriptions: Subscriptions = field(factory=Subscriptions, init=False)
     _reference: ReferenceData = field(init=False)
+    _epochs: dict[str, int] = field(factory=dict, init=False)  # by session, of its subscriptions
     _conflating: set[str] = field(factory=set, init=False)
     _touched: dict[Channel, None] = field(factory=dict, init=False)
     _unsolicited: list[Addressed] = field(factory=list, init=False)
@@ -96,6 +97,7 @@ class MarketData:
 
     def on_message(self, session: SessionView, message: FixMessage, at: int) -> Reaction:
         """V, x and e; ``at`` is the gateway's clock, ns UTC."""
+        self._enter(session.name, session.epoch)
         judgement = self.policy.judge(session, message, at)
         if judgement.refusal is not None:
             return Reaction([judgement.refusal], logout=judgement.logout)
@@ -175,14 +177,22 @@ class MarketData:
 
     def on_event(self, event: Event, _shard: int = 0) -> list[Addressed]:
         """A session that is gone loses its subscriptions; a pause of all markets is told."""
-        if isinstance(event, SessionChanged) and not event.is_open:
-            self.forget(event.session)
+        if isinstance(event, SessionChanged) and not event.reason:
+            if event.is_open:
+                self._enter(event.session, event.epoch)
+            elif event.epoch >= self._epochs.get(event.session, 0):
+                self._forget(event.session)
         elif isinstance(event, ExchangeChanged):
             return self._reference.exchange_changed(paused=event.paused, at=event.at)
         return []
 
-    def forget(self, session: str) -> None:
-        """Drops everything a session asked for: it has logged out."""
+    def _enter(self, session: str, epoch: int) -> None:
+        """An MD session starts a new epoch at every Logon, and with it without subscriptions."""
+        if self._epochs.get(session) != epoch:
+            self._forget(session)
+            self._epochs[session] = epoch
+
+    def _forget(self, session: str) -> None:
         self._subscriptions.remove_session(session)
         self._reference.remove_session(session)
         self._conflating.discard(session)

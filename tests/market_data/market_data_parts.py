@@ -117,11 +117,12 @@ class System:
         self.sent += sent
         return [message for _, message in sent]
 
-    def ask(self, text: str, session: str = "ALPHA-MD") -> list[FixMessage]:
+    def ask(self, text: str, session: SessionView | str = "ALPHA-MD") -> list[FixMessage]:
         """Sends ``35=V|262=...`` and returns the answers."""
         fields = [part.partition("=") for part in text.split("|")]
         message = FixMessage(fields[0][2], [(int(tag), value) for tag, _, value in fields[1:]])
-        reaction = self.service.on_message(view(session), message, AT)
+        asking = view(session) if isinstance(session, str) else session
+        reaction = self.service.on_message(asking, message, AT)
         assert reaction.commands == []
         return reaction.replies
 

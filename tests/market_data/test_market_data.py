@@ -1,7 +1,6 @@
 import pytest
 from market_data_parts import AT, BUY, SELL, SYMBOL, System, request, text, view
 
-from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.messages import events as e
 from kalshi_fix.services.market_data import MarketDataLimits
 
@@ -120,11 +119,42 @@ def test_unsubscribe_stops_the_changes_and_frees_the_id(system: System) -> None:
     assert [answer.msg_type for answer in system.ask(request())] == ["W"]
 
 
-def test_a_session_that_logs_out_loses_its_subscriptions(system: System) -> None:
+def session_changed(epoch: int, *, is_open: bool) -> e.SessionChanged:
+    flags = dict.fromkeys(
+        ("cancel_on_disconnect", "listener", "venue_tags", "settlement_reports"), False
+    )
+    return e.SessionChanged(
+        number=9, at=AT, firm="ALPHA", session="ALPHA-MD", process="gateway:md1", counter=1,
+        connection="c", is_open=is_open, epoch=epoch, confirmed=0, high_water=0, signed_at=0,
+        reason="", **flags,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("epoch", "is_open", "kept"),
+    [
+        (0, False, False),  # logged out
+        (1, True, False),  # logged on anew
+        (0, True, True),  # the news of this very Logon, come late
+    ],
+)
+def test_a_subscription_lives_as_long_as_its_logon(
+    system: System, epoch: int, is_open: bool, kept: bool
+) -> None:
     system.ask(request())
-    system.service.forget("ALPHA-MD")
+    system.service.on_event(session_changed(epoch, is_open=is_open))
     system.tape.level(BUY, 4500, 300)
-    assert system.flow() == []
+    assert bool(system.flow()) is kept
+
+
+def test_the_end_of_an_older_logon_leaves_the_present_one_alone(system: System) -> None:
+    system.service.on_event(session_changed(1, is_open=True))
+    session = view("ALPHA-MD")
+    session.epoch = 1
+    system.ask(request(), session)
+    system.service.on_event(session_changed(0, is_open=False))
+    system.tape.level(BUY, 4500, 300)
+    assert len(system.flow()) == 1
 
 
 REFUSED = [
@@ -180,7 +210,5 @@ def test_entries_of_a_batch_are_split_over_messages(system: System) -> None:
 def test_times_have_six_decimals_where_the_session_wants_them(system: System) -> None:
     session = view("ALPHA-MD")
     session.microseconds = True
-    fields = [part.partition("=") for part in request(kind="0").split("|")]
-    message = FixMessage("V", [(int(tag), value) for tag, _, value in fields[1:]])
-    (answer,) = system.service.on_message(session, message, AT).replies
+    (answer,) = system.ask(request(kind="0"), session)
     assert answer.get(273) == "10:30:00.123456"
