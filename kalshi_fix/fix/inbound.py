@@ -13,7 +13,7 @@ from kalshi_fix.fix import inbound_orders, inbound_queries, tables
 from kalshi_fix.fix.decimal_text import is_decimal
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, business, malformed
-from kalshi_fix.fix.time_text import parse_utc
+from kalshi_fix.fix.time_text import NANOS_MAX, parse_utc
 from kalshi_fix.messages.commands import ClientCommand
 from kalshi_fix.model import Reason
 
@@ -32,6 +32,7 @@ class SessionIdentity(Protocol):
         ...
 
 
+_SEQUENCE_DIGITS_MAX: Final = 18
 _Translate = Callable[[FixMessage, str, int, int], ClientCommand | Refusal]
 _TRANSLATORS: Final[dict[str, _Translate]] = {
     "D": inbound_orders.new_order,
@@ -67,28 +68,25 @@ def _header_fault(message: FixMessage) -> Refusal | None:
     sequence = fields.get(34)
     if sequence is None:
         return malformed(34, tables.REQUIRED_TAG_MISSING)
-    if not (sequence.isascii() and sequence.isdigit()):
+    if not (sequence.isascii() and sequence.isdigit()) or len(sequence) > _SEQUENCE_DIGITS_MAX:
         return malformed(34, tables.INCORRECT_DATA_FORMAT)
-    if 52 not in fields:
-        return malformed(52, tables.REQUIRED_TAG_MISSING)
-    sent_at = parse_utc(fields[52])
-    if sent_at is None:
-        return malformed(52, tables.INCORRECT_DATA_FORMAT)
-    if fields.get(43) == "Y":
-        return _repeat_fault(fields, sent_at)
-    return None
+    sent_at = _header_time(fields, 52)
+    if isinstance(sent_at, Refusal) or fields.get(43) != "Y":
+        return sent_at if isinstance(sent_at, Refusal) else None
+    # a repeat says when it was first sent, and that lies before now
+    first_sent_at = _header_time(fields, 122)
+    if isinstance(first_sent_at, Refusal):
+        return first_sent_at
+    return malformed(122, tables.SENDING_TIME_ACCURACY) if first_sent_at > sent_at else None
 
 
-def _repeat_fault(fields: dict[int, str], sent_at: int) -> Refusal | None:
-    """A repeat says when it was first sent, and that lies before now."""
-    if 122 not in fields:
-        return malformed(122, tables.REQUIRED_TAG_MISSING)
-    first_sent_at = parse_utc(fields[122])
-    if first_sent_at is None:
-        return malformed(122, tables.INCORRECT_DATA_FORMAT)
-    if first_sent_at > sent_at:
-        return malformed(122, tables.SENDING_TIME_ACCURACY)
-    return None
+def _header_time(fields: dict[int, str], tag: int) -> int | Refusal:
+    if tag not in fields:
+        return malformed(tag, tables.REQUIRED_TAG_MISSING)
+    at = parse_utc(fields[tag])
+    if at is None:
+        return malformed(tag, tables.INCORRECT_DATA_FORMAT)
+    return at if at <= NANOS_MAX else malformed(tag, tables.SENDING_TIME_ACCURACY)
 
 
 def _text_fault(message: FixMessage) -> Refusal | None:

@@ -11,7 +11,7 @@ from kalshi_fix.fix import tables
 from kalshi_fix.fix.decimal_text import Fault, parse_money, parse_price, parse_quantity
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, tag_needed
-from kalshi_fix.fix.time_text import parse_utc
+from kalshi_fix.fix.time_text import NANOS_MAX, parse_utc
 from kalshi_fix.messages.commands import CancelOrder, MassCancel, NewOrder, ReplaceOrder
 from kalshi_fix.model import ExecInst, OrdType, Reason, Repeat, SelfTrade, Side, TimeInForce
 
@@ -53,12 +53,13 @@ def new_order(message: FixMessage, session: str, epoch: int, at: int) -> NewOrde
         time_in_force = _TIMES_IN_FORCE.get(fields[59], _ABSENT)
     else:
         time_in_force = _IOC if ord_type == _MARKET else _GTC
+    expire_at = _expire_at(fields)
     exec_inst = _exec_inst(get(18, ""))
     side = tables.SIDES[fields[54]]
     max_cost = parse_money(fields[21009]) if 21009 in fields else None
     if (
         not _is_supported(ord_type, time_in_force, exec_inst)
-        or (time_in_force == _GTD) != (126 in fields)
+        or not _expiry_fits(fields, time_in_force, expire_at)
         or side > _SELL
         or (max_cost is not None and max_cost.fault is not None)
     ):
@@ -79,7 +80,7 @@ def new_order(message: FixMessage, session: str, epoch: int, at: int) -> NewOrde
         ord_type,
         price,
         time_in_force,
-        _expire_at(fields),
+        expire_at,
         get(1, ""),
         exec_inst,
         get(526, ""),
@@ -117,10 +118,11 @@ def replace_order(message: FixMessage, session: str, epoch: int, at: int) -> Rep
     get = fields.get
     faults: list[str] = []
     time_in_force = _TIMES_IN_FORCE.get(fields[59], _ABSENT) if 59 in fields else _ABSENT
+    expire_at = _expire_at(fields)
     if (
         fields[40] != "2"
         or (59 in fields and time_in_force not in _RESTING)
-        or (time_in_force == _GTD) != (126 in fields)
+        or not _expiry_fits(fields, time_in_force, expire_at)
     ):
         faults.append(Reason.UNSUPPORTED_ORDER)
     price = _price(get(44, ""), faults)
@@ -143,7 +145,7 @@ def replace_order(message: FixMessage, session: str, epoch: int, at: int) -> Rep
         _ORD_TYPES.get(fields[40], 0),
         price,
         time_in_force,
-        _expire_at(fields),
+        expire_at,
         tuple(faults),
     )
 
@@ -217,7 +219,18 @@ def _quantity(text: str, faults: list[str]) -> int:
 
 
 def _expire_at(fields: dict[int, str]) -> int:
-    return parse_utc(fields[126]) or 0 if 126 in fields else 0
+    """ExpireTime (126) in ns; 0 where absent or beyond what a clock of 64 bits can say."""
+    if 126 not in fields:
+        return 0
+    at = parse_utc(fields[126]) or 1  # the epoch itself is past, not absent
+    return at if at <= NANOS_MAX else 0
+
+
+def _expiry_fits(fields: dict[int, str], time_in_force: int, expire_at: int) -> bool:
+    """126 stands with 59=6, and only there."""
+    if time_in_force == _GTD:
+        return expire_at > 0
+    return 126 not in fields
 
 
 def _repeat(fields: dict[int, str]) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
+NANOS_MAX: Final = 2**63 - 1  # in the year 2262; what a 64-bit clock can say
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - all of FIX is UTC; naive is quicker
 _EPOCH_DAY: Final = _EPOCH.toordinal()
 _DAY_SECONDS: Final = 86_400
