@@ -48,7 +48,7 @@ def business_reject(message: FixMessage, refusal: Refusal) -> FixMessage:
         "j",
         (45, message.get(34)),
         (372, message.msg_type),
-        (379, message.get(id_tag)),
+        (379, _echo(message, id_tag)),
         (380, refusal.code),
         (58, refusal.text),
     )
@@ -61,11 +61,11 @@ def order_reject(
     return _built(
         "8",
         (37, _NO_ORDER),
-        (11, message.get(11)),
+        (11, _echo(message, 11)),
         (17, exec_id),
         (150, _REJECTED),
         (39, _REJECTED),
-        *((tag, message.get(tag)) for tag in _ECHOED),
+        *((tag, _echo(message, tag)) for tag in _ECHOED),
         (151, _ZERO_QTY),
         (14, _ZERO_QTY),
         (6, _ZERO_PRICE),
@@ -80,8 +80,8 @@ def cancel_reject(message: FixMessage, reason: Reason) -> FixMessage:
     return _built(
         "9",
         (37, _NO_ORDER),
-        (11, message.get(11)),
-        (41, message.get(41)),
+        (11, _echo(message, 11)),
+        (41, _echo(message, 41)),
         (39, _REJECTED),
         (434, "1" if message.msg_type == "F" else "2"),
         (102, tables.CANCEL_REJECT_CODES.get(reason, tables.OTHER)),
@@ -95,7 +95,7 @@ def mass_cancel_reject(
     """OrderMassCancelReport (r) refusing a q the core never sees."""
     return _built(
         "r",
-        (11, message.get(11)),
+        (11, _echo(message, 11)),
         (37, _NO_ORDER),
         (530, message.get(530)),
         (531, "0"),
@@ -118,6 +118,13 @@ def internal_error(message: FixMessage, exec_id: str, at: int, *, microseconds: 
 def unavailable(message: FixMessage) -> FixMessage:
     """Store or core down, the message certainly not taken: j 380=4."""
     return business_reject(message, business(Reason.EXCHANGE_UNAVAILABLE))
+
+
+def _echo(message: FixMessage, tag: int) -> str:
+    """A field of the client's as it came; left out where it is not text we would ever send."""
+    text = message.get(tag)
+    is_text = text.isascii() and text.isprintable() and len(text) <= tables.TEXT_LENGTH_MAX
+    return text if is_text else ""
 
 
 def _built(msg_type: str, *fields: tuple[int, str]) -> FixMessage:

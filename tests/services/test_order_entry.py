@@ -97,6 +97,16 @@ def test_a_business_reject_names_the_request(msg_type: str, tag: int, value: str
     assert (reply.get(45), reply.get(tag)) == ("7", value)
 
 
+@pytest.mark.parametrize("text", ["caf\xe9", "a\udce9", "a\tb", "x" * 257])
+def test_what_is_no_text_is_never_echoed(text: str) -> None:
+    limits = {"ALPHA-RT": ThrottleLimits(tokens_per_second=1, burst_tokens=0)}
+    throttled = only_reply(
+        order_entry(limits=limits).on_message(ALPHA, request("D", {11: text}), AT)
+    )
+    failed = only_reply(order_entry().on_failure(ALPHA, request("D", {11: text, 1: text}), AT))
+    assert throttled.get(379) + failed.get(11) + failed.get(1) == ""
+
+
 def test_what_is_throttled_says_when_to_come_back() -> None:
     limits = {"ALPHA-RT": ThrottleLimits(tokens_per_second=100, burst_tokens=10)}
     service = order_entry(limits=limits)
