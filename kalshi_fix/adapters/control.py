@@ -15,7 +15,8 @@ T = TypeVar("T")
 # Tags the edge adds for the engine; never on the public wire, never in a published dictionary. A
 # Logon carries the secret and the connection; with a verdict it is already refused, and the engine
 # says so (RejectLogon). A Logout with secret and verdict is the edge's too: the engine ends the
-# session it arrives on with that text (RejectLogon again), whatever the Logout's number.
+# session it arrives on with that text (RejectLogon again). It has no number of the client's: the
+# number expected next must not move, or the client's next Logon would be "too low".
 SECRET_TAG: Final = 20998
 VERDICT_TAG: Final = 20999  # text of a refusal that must use the session's next number
 CONNECTION_TAG: Final = 20997

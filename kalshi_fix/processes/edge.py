@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from typing import Final
 
 import uvloop
@@ -15,9 +14,9 @@ from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
+from kalshi_fix.processes.exit_codes import CLEAN, refuse
 
 PROCESS: Final = "edge"
-EXIT_CONFIGURATION: Final = 2
 STOP_TEXT: Final = "EXCHANGE_UNAVAILABLE server is stopping"
 
 
@@ -28,9 +27,8 @@ def main(settings: Settings, data: DataDir) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, data, log))
     except (PortError, CredentialsError) as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIGURATION
-    return 0
+        return refuse(f"edge: {error}")
+    return CLEAN
 
 
 async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
@@ -63,6 +61,5 @@ def _serve_metrics(settings: Settings, metrics: Metrics, edge: Edge) -> None:
         )
     except OSError as error:
         raise PortError(
-            f"edge: cannot serve metrics on {settings.metrics.host} port "
-            f"{settings.metrics.edge}: {error}"
+            f"cannot serve metrics on {settings.metrics.host} port {settings.metrics.edge}: {error}"
         ) from error

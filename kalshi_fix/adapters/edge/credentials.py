@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kalshi_fix.adapters.edge.directory import is_loopback
-from kalshi_fix.adapters.passwords import ScryptHash, hash_password
+from kalshi_fix.adapters.passwords import COST, ScryptHash, hash_password
 from kalshi_fix.adapters.settings import EdgeSettings, SessionSettings, Settings
 from kalshi_fix.fix.logon import Logon, LogonReason
 
@@ -43,7 +43,8 @@ class Credentials:
         self._keys: dict[str, PublicKey] = {}
         for session in settings.sessions:
             self._register(session)
-        self._nobodys_hash = ScryptHash.parse(hash_password("nobody has this password"))
+        cost = max((known.n for known in self._hashes.values()), default=COST)
+        self._nobodys_hash = ScryptHash.parse(hash_password("nobody has this password", n=cost))
         self._nobodys_key = Ed25519PrivateKey.generate().public_key()
         self._pool = ThreadPoolExecutor(self._edge.password_threads, thread_name_prefix="scrypt")
         self._waiting = 0

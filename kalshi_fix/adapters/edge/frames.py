@@ -151,6 +151,7 @@ class FrameReader:
             found, end = _look(data, at, self.limit, strict=strict)
             if found is None:
                 count += 1
+                self._junk = 0
                 at = end
             elif isinstance(found, Garbled):
                 pieces.append(data[good_from:at])
@@ -164,8 +165,6 @@ class FrameReader:
             else:
                 halt, frame = found, data[at:end]
                 break
-        if count:
-            self._junk = 0
         if self._junk > self.limit:
             halt = Halt.UNFRAMEABLE
         self._kept += data[at + len(frame) :]

@@ -76,7 +76,7 @@ class Edge:
             except OSError as error:
                 for server in self._servers:
                     server.close()
-                raise PortError(f"edge: cannot listen on {host} port {port}: {error}") from error
+                raise PortError(f"cannot listen on {host} port {port}: {error}") from error
 
     async def _listen(self, host: str, port: int) -> asyncio.Server:
         def handshake() -> Handshake:

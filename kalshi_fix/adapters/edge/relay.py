@@ -126,7 +126,7 @@ class Relay:
     async def _logon_again(self, frame: bytes) -> None:
         try:
             await self._decide_again(frame)
-        except Exception:  # one session's fault must not become everybody's
+        except Exception:  # noqa: BLE001 - one session's fault must not become everybody's
             self._around.meters.faults.inc()
             self._log().exception("logon_in_session_failed")
             self._end("fault")
