@@ -60,7 +60,7 @@ def to_command(message: FixMessage, session: SessionIdentity, at: int) -> Client
 
 def form_fault(message: FixMessage) -> Refusal | None:
     """The first thing wrong with a message's form: header, text, presence, values, formats."""
-    return _header_fault(message) or _text_fault(message) or _field_fault(message)
+    return _header_fault(message) or text_fault(message) or _field_fault(message)
 
 
 def _header_fault(message: FixMessage) -> Refusal | None:
@@ -89,8 +89,11 @@ def _header_time(fields: dict[int, str], tag: int) -> int | Refusal:
     return at if at <= NANOS_MAX else malformed(tag, tables.SENDING_TIME_ACCURACY)
 
 
-def _text_fault(message: FixMessage) -> Refusal | None:
-    """Printable ASCII everywhere, bounded; a client's id has a tighter bound."""
+def text_fault(message: FixMessage) -> Refusal | None:
+    """Printable ASCII everywhere, bounded; a client's id has a tighter bound.
+
+    Whoever echoes a client's text asks first: the engine cannot send anything else.
+    """
     fields = message.fields
     joined = "".join([value for _, value in fields])
     if not (joined.isascii() and joined.isprintable()):
@@ -101,7 +104,7 @@ def _text_fault(message: FixMessage) -> Refusal | None:
         for tag, value in fields:
             if len(value) > tables.TEXT_LENGTH_MAX:
                 return malformed(tag, tables.INCORRECT_DATA_FORMAT)
-    id_tag = tables.REQUEST_IDS[message.msg_type]
+    id_tag = tables.REQUEST_IDS.get(message.msg_type, 0)
     if len(message.get(id_tag)) > tables.ID_LENGTH_MAX:
         return malformed(id_tag, tables.INCORRECT_DATA_FORMAT)
     return None
