@@ -19,7 +19,9 @@ import quickfix as fix
 from attrs import frozen
 
 from kalshi_fix.adapters.engine_sockets import (
+    Wire,
     descriptor_in_use,
+    descriptor_waited_on,
     listening_everywhere,
     move_to_loopback,
     shut_down,
@@ -84,8 +86,8 @@ class EngineEvents(Protocol):
         """The session is down. The engine holds the session's lock: only hand on, never wait."""
         ...
 
-    def on_admin(self, session: str, message: FixMessage) -> None:
-        """An administrative message came in, its number as expected."""
+    def on_admin(self, session: str, message: FixMessage) -> str:
+        """An administrative message came in; returns the text of the Logout that answers it."""
         ...
 
     def on_application(self, session: str, text: str) -> None:
@@ -114,6 +116,10 @@ class Engine(Protocol):
 
     def is_connected(self, session: str) -> bool:
         """Whether a connection, even one that is just closing, still owns the session."""
+        ...
+
+    def wire(self, session: str) -> Wire | None:
+        """The session's socket; None while that cannot be told. The caller closes it."""
         ...
 
     def cut(self, session: str, writer_thread_id: int) -> bool:
@@ -154,7 +160,8 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._count_failure = count_failure
         self._log = log
         self._sessions = {_session_id(session).toString(): session for session in sessions}
-        self._pinned: dict[str, int] = {}
+        self.threads: dict[str, int] = {}  # of logged-on sessions
+        self._logout_texts: dict[str, str] = {}
 
     def fail(self, callback: str, error: BaseException) -> None:
         """The shell itself is broken: say so and end, the supervisor starts afresh."""
@@ -172,19 +179,21 @@ class _Application(fix.Application):  # type: ignore[misc]
         """Pins this thread's Python state: the engine would make a new one at every callback."""
         name = self._sessions[session_id.toString()].name
         thread = threading.get_native_id()
-        if self._pinned.get(name) != thread:
-            self._pinned[name] = thread
+        if self.threads.get(name) != thread:
+            self.threads[name] = thread
             ctypes.pythonapi.PyGILState_Ensure()
         self._events.on_logon(name)
 
     @_guarded
     def onLogout(self, session_id: Any) -> None:  # noqa: N802
         """Hands on, and lets the session be used again after a Logout of ours."""
-        self._pinned.pop(self._sessions[session_id.toString()].name, None)
+        name = self._sessions[session_id.toString()].name
+        self.threads.pop(name, None)
+        self._logout_texts.pop(name, None)
         session = fix.Session.lookupSession(session_id)
         if not session.isEnabled():
             session.logon()
-        self._events.on_logout(self._sessions[session_id.toString()].name)
+        self._events.on_logout(name)
 
     @_guarded
     def fromAdmin(self, message: Any, session_id: Any) -> None:  # noqa: N802
@@ -195,7 +204,9 @@ class _Application(fix.Application):  # type: ignore[misc]
             refusal = self._events.logon_refusal(name, decoded)
             if refusal:
                 raise fix.RejectLogon(refusal)
-        self._events.on_admin(name, decoded)
+        text = self._events.on_admin(name, decoded)
+        if text:
+            self._logout_texts[name] = text
 
     @_guarded
     def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
@@ -209,8 +220,12 @@ class _Application(fix.Application):  # type: ignore[misc]
         session = self._sessions[session_id.toString()]
         header = message.getHeader()
         msg_type = header.getField(35)
-        if msg_type == "5" and message.isSetField(58):
-            message.setField(58, message.getField(58).removeprefix(_LOGON_PREFIX))
+        if msg_type == "5":
+            text = self._logout_texts.pop(session.name, "")
+            if text:
+                message.setField(58, text)
+            elif message.isSetField(58):
+                message.setField(58, message.getField(58).removeprefix(_LOGON_PREFIX))
         elif msg_type == "3":
             for tag in _COPIED_ROUTING:
                 header.removeField(tag)
@@ -302,6 +317,12 @@ class Acceptor:
     def is_connected(self, session: str) -> bool:
         """Whether a connection still owns the session: a new one would have to wait for it."""
         return bool(fix.Session.isSessionRegistered(self._ids[session]))
+
+    def wire(self, session: str) -> Wire | None:
+        """Found through the session's thread, which waits on its socket nearly always."""
+        thread = self._application.threads.get(session)
+        descriptor = descriptor_waited_on(thread, self.port) if thread else None
+        return Wire(descriptor) if descriptor is not None else None
 
     def cut(self, session: str, writer_thread_id: int) -> bool:  # noqa: ARG002 - part of the port
         """Shuts the socket a blocked send works on; nothing else gets past the engine's lock."""

@@ -5,9 +5,12 @@ right from outside, through the process's own descriptor table. Knows sockets an
 FIX and no session.
 """
 
+import fcntl
 import os
 import socket
 import stat
+import struct
+import termios
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
+_FOUR_BYTES: Final = bytes(4)
 _TASKS: Final = Path("/proc/self/task")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 
@@ -63,12 +67,63 @@ def move_to_loopback(descriptor: int) -> int:
 def descriptor_in_use(thread_id: int, port: int) -> int | None:
     """The connection on ``port`` that a thread's present system call (a send) works on."""
     with suppress(OSError, ValueError, IndexError):  # the thread is gone, or in no system call
-        call = (_TASKS / str(thread_id) / "syscall").read_text().split()
-        descriptor = int(call[1], 16)
-        with socket.socket(fileno=os.dup(descriptor)) as found:
-            if found.family == socket.AF_INET and found.getsockname()[1] == port:
-                return descriptor
+        descriptor = int(_system_call(thread_id)[1], 16)
+        if _is_connection(descriptor, port):
+            return descriptor
     return None
+
+
+def descriptor_waited_on(thread_id: int, port: int) -> int | None:
+    """The connection on ``port`` that a thread waits on in ``poll``, where it does just now.
+
+    The engine tells nobody which socket a session has; but its thread says so to the kernel.
+    """
+    with suppress(OSError, ValueError, IndexError, struct.error):
+        call = _system_call(thread_id)
+        address = int(call[1], 16)  # of a struct pollfd on the thread's stack
+        with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+            memory.seek(address)
+            (descriptor,) = struct.unpack("i", memory.read(4))
+        if _system_call(thread_id) == call and _is_connection(descriptor, port):
+            return int(descriptor)
+    return None
+
+
+def _system_call(thread_id: int) -> list[str]:
+    """Number, arguments, stack and instruction pointers; ``running`` fails in the caller."""
+    return (_TASKS / str(thread_id) / "syscall").read_text().split()
+
+
+def _is_connection(descriptor: int, port: int) -> bool:
+    if descriptor < 0:
+        return False
+    with socket.socket(fileno=os.dup(descriptor)) as found:
+        return found.family == socket.AF_INET and found.getsockname()[1] == port
+
+
+class Wire:
+    """A session's socket, held by a descriptor of our own: never another one that took its number.
+
+    Asked before a report is sent without a queue, and shut when a client does not read.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._number = self._socket.fileno()
+
+    def unsent_bytes(self) -> int:
+        """What the kernel still holds for the other side."""
+        (waiting,) = struct.unpack("i", fcntl.ioctl(self._number, termios.TIOCOUTQ, _FOUR_BYTES))
+        return int(waiting)
+
+    def shut(self) -> None:
+        """Ends the connection both ways: a blocked send returns."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Lets go of it; the engine has closed its own."""
+        self._socket.close()
 
 
 def shut_down(descriptor: int) -> None:

@@ -26,7 +26,7 @@ class CoreSettings:
     """The matching core."""
 
     shards: tuple[str, ...] = ("s0",)
-    lease_ms: int = 1_000
+    lease_ms: int = 800
     clock_ms: int = 50
     batch_max_commands: int = 500
     snapshot_seconds: int = 300
@@ -71,6 +71,7 @@ class GatewaySettings:
     stalled_core_ms: int = 1_000
     session_open_seconds: float = 3.0
     batch_max_bytes: int = 65_536
+    outbound_unsent_bytes_max: int = 65_536  # more in the kernel: reports go through the queue
     outbound_stall_seconds: float = 10.0  # one send that takes longer cuts the connection
     logon_hold_seconds: float = 10.0  # for a Logon to arrive once the core has opened its session
     handover_seconds: float = 1.0  # a Logon waits so long for the session's last connection to end
@@ -127,6 +128,7 @@ class AdminSettings:
     connections_max: int = 16
     line_bytes: int = 65_536  # of one request
     failed_login_seconds: float = 1.0  # a wrong token costs its connection this long
+    view_save_seconds: float = 60.0  # between two savings of what a start would have to read
 
 
 @frozen(kw_only=True)

@@ -28,6 +28,7 @@ from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
+from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
@@ -195,14 +196,19 @@ class Lane:
 
     def _build_engine(self) -> Acceptor:
         markets = {m.symbol: m.shard for m in self._around.settings.markets}
-        shell = Shell(
-            links=self.links,
+        intake = Intake(
             desks=self._desks,
             writers=self._writers,
             watches=self._watches,
             books=self._books,
             routes=Routes(self._shards, markets),
             acks=self._acks,
+            metrics=self._metrics,
+            log=self._log,
+        )
+        shell = Shell(
+            links=self.links,
+            intake=intake,
             secret=self._secret,
             lost=self._lost,
             metrics=self._metrics,
@@ -230,6 +236,7 @@ class Lane:
             OutboxLimits(
                 queue_max=self._limits.outbound_queue_max,
                 stall_seconds=self._limits.outbound_stall_seconds,
+                unsent_bytes_max=self._limits.outbound_unsent_bytes_max,
             ),
             shards=len(self._shards),
             metrics=self._metrics,

@@ -30,7 +30,7 @@ class Link:
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
-    throttled: int = 0
+    received_at: float = 0.0  # its last application message, monotonic
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ and labels, not when anything happens.
 
 from typing import Final
 
-from kalshi_fix.adapters.metrics import Metrics
+from kalshi_fix.adapters.metrics import Counter, Metrics
 from kalshi_fix.fix.message import FixMessage
 
 _REJECT_KINDS: Final = {"3": "session", "j": "business", "9": "cancel"}
@@ -23,6 +23,7 @@ class GatewayMetrics:
         self.messages = metrics.counters(
             "fixgw_messages_total", "FIX messages by direction and type", ["direction", "msg_type"]
         )
+        self._sent: dict[str, Counter] = {}
         self.rejects = metrics.counters(
             "fixgw_rejects_total", "Refusals sent, by kind and reason", ["kind", "reason"]
         )
@@ -77,11 +78,13 @@ class GatewayMetrics:
 
     def count_sent(self, message: FixMessage) -> None:
         """One application message went to the engine."""
-        self.messages("out", message.msg_type).inc()
-        kind = _REJECT_KINDS.get(message.msg_type)
+        msg_type = message.msg_type
+        counter = self._sent.get(msg_type)
+        if counter is None:
+            counter = self._sent[msg_type] = self.messages("out", msg_type)
+        counter.inc()
+        kind = _REJECT_KINDS.get(msg_type)
         if kind:
             text = message.get(58).partition(" ")[0]
-            known = text if text.isupper() else message.get(_CODES[message.msg_type], "none")
+            known = text if text.isupper() else message.get(_CODES[msg_type], "none")
             self.rejects(kind, known).inc()
-        elif message.msg_type == "8" and (150, "8") in message.fields:
-            self.rejects("order", message.get(58)).inc()

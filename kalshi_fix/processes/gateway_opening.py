@@ -75,12 +75,24 @@ class SessionOpener:
             return _UNAVAILABLE
         if request.verdict:
             return self._address()
+        if link.outbox.is_here and link.outbox.connection == request.connection:
+            return self._open_again(link, request)
         if not self._expect(link, request.connection):
             return OpenAnswer(live=True)
         answer = self._ask_core(link, request)
         if answer.reason:
             link.outbox.expect_no_more(request.connection)
             self._log.warning("opening_refused", session=link.name, reason=answer.reason)
+        return answer
+
+    def _open_again(self, link: Link, request: OpenRequest) -> OpenAnswer:
+        """A Logon with 141=Y inside a session: the same connection, a new epoch."""
+        now, seconds = time.monotonic(), self._limits.hold_seconds
+        if not request.reset or not link.outbox.pause(request.connection, now, seconds):
+            return OpenAnswer(live=True)
+        answer = self._ask_core(link, request)
+        if answer.reason:
+            link.outbox.resume()
         return answer
 
     def on_session_changed(self, shard: int, event: SessionChanged) -> None:

@@ -2,8 +2,8 @@
 
 The rule: reports leave in the order they came in, and none is lost for a session that keeps its
 history. Away, such a session's reports are numbered and stored at once; a session without history
-loses them, counted. A client that does not read is cut, never waited for. Knows the engine's port,
-not what a report means.
+loses them, counted. A client that does not read is cut, never waited for; only where a send cannot
+block is a report sent without the queue. Knows the engine's port, not what a report means.
 """
 
 import threading
@@ -15,6 +15,7 @@ from typing import Final
 from attrs import define, frozen
 
 from kalshi_fix.adapters.acceptor import Engine
+from kalshi_fix.adapters.engine_sockets import Wire
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
@@ -50,6 +51,7 @@ class OutboxLimits:
 
     queue_max: int
     stall_seconds: float
+    unsent_bytes_max: int  # with more than this in the kernel a report goes through the queue
 
 
 class _State(Enum):
@@ -88,6 +90,12 @@ class Outbox:
         self._is_cut = False
         self._thread: threading.Thread | None = None
         self._busy_since = 0.0
+        self._wire: Wire | None = None
+        self.is_resending = False  # the engine answers a ResendRequest: a send would wait for it
+        self._gate = threading.Event()  # closed while the numbers are reset within a session
+        self._gate.set()
+        self._put_total = 0
+        self._done_total = 0
         # by shard: reports queued so far, those of them dealt with, number of the last such one
         self._queued = [0] * shards
         self._dealt = [0] * shards
@@ -119,12 +127,35 @@ class Outbox:
 
     def expire(self, now: float) -> None:
         """Gives up on a Logon that is overdue."""
-        if self._state is _State.EXPECTED and now > self._expected_until:
+        if now <= self._expected_until:
+            return
+        if self._state is _State.EXPECTED:
             self.expect_no_more(self._connection)
+        self._gate.set()
+
+    def pause(self, connection: str, now: float, seconds: float) -> bool:
+        """Holds reports back within a session, for a Logon that resets its numbers.
+
+        Returns when nothing is on its way to the engine any more. False: not this connection.
+        """
+        with self._lock:
+            if self._connection != connection or not self._is_connected:
+                return False
+            self._gate.clear()
+            self._expected_until = now + seconds
+        while self._busy_since and self._is_connected:
+            time.sleep(_PATIENCE_SECONDS)
+        return True
+
+    def resume(self) -> None:
+        """The Logon in the session came, or did not."""
+        self._gate.set()
 
     def claim(self, connection: str, now: float) -> bool:
         """The engine has the Logon of this connection; True once, if it is still expected."""
         with self._lock:
+            if self._is_connected and self._connection == connection:
+                return not self._gate.is_set()
             if (
                 self._state is not _State.EXPECTED
                 or self._connection != connection
@@ -136,7 +167,10 @@ class Outbox:
             return True
 
     def open(self) -> None:
-        """The session's engine thread: logged on. Starts the writer."""
+        """The session's engine thread: logged on. Starts the writer, or lets it go on."""
+        self._gate.set()
+        if self._is_connected:
+            return
         self._is_connected = True
         self._is_cut = False
         self._start()
@@ -150,6 +184,10 @@ class Outbox:
             return False
         self._claimed = False
         self._is_connected = False
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
+        self._gate.set()
         self._queue.put(None)
         if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer
             self._start()
@@ -184,9 +222,15 @@ class Outbox:
                 if item.progress is not None:
                     item.progress.settle(item.settles)
                 return
-            if item.shard >= 0:
-                self._queued[item.shard] += 1
-            self._queue.put(item)
+            if self._may_send_now(item):
+                self._busy_since = time.monotonic()
+            else:
+                self._put_total += 1
+                if item.shard >= 0:
+                    self._queued[item.shard] += 1
+                self._queue.put(item)
+                return
+        self._send(item)
 
     def make_room(self) -> None:
         """After `put`: where the queue is full, waits while the writer gets on, else cuts."""
@@ -223,6 +267,19 @@ class Outbox:
         if busy_since and now - busy_since > self._limits.stall_seconds:
             self._cut("a send does not end")
 
+    def attach(self, wire: Wire) -> None:
+        """The session's socket is known: from now on it is asked before each report."""
+        with self._lock:
+            if self._is_connected and self._wire is None:
+                self._wire = wire
+                return
+        wire.close()
+
+    @property
+    def needs_wire(self) -> bool:
+        """Logged on, and the socket not yet known."""
+        return self._is_connected and self._wire is None
+
     def join(self, seconds: float) -> None:
         """Waits for the writer to put everything away."""
         if self._thread is not None:
@@ -237,10 +294,21 @@ class Outbox:
                 if self._finish():
                     return
             elif self._is_connected:
+                self._enter()
                 self._send(item)
+                self._done(item)
             else:
                 self._put_away(item)
                 self._done(item)
+
+    def _enter(self) -> None:
+        """Waits while the session's numbers are being reset, then begins a send."""
+        while True:
+            self._gate.wait()
+            with self._lock:
+                if self._gate.is_set():
+                    self._busy_since = time.monotonic()
+                    return
 
     def _finish(self) -> bool:
         """After the disconnect: puts away the rest, then leaves the field to direct calls."""
@@ -264,11 +332,26 @@ class Outbox:
             if item is not None:
                 return item
 
+    def _may_send_now(self, item: Outgoing) -> bool:
+        """Nothing waits before it, and the kernel has room: the send cannot block."""
+        wire = self._wire
+        if (
+            wire is None
+            or item.shard < 0
+            or self._put_total != self._done_total
+            or self.is_resending
+            or not self._gate.is_set()
+        ):
+            return False
+        try:
+            return wire.unsent_bytes() < self._limits.unsent_bytes_max
+        except OSError:  # closed this moment
+            return False
+
     def _send(self, item: Outgoing) -> None:
         shard = item.shard
         if shard >= 0:
             self._current[shard] = item.number
-        self._busy_since = time.monotonic()
         self._hand_over(item.message)
         self._busy_since = 0.0
         if item.then_log_out:
@@ -276,7 +359,6 @@ class Outbox:
         if item.request_type:
             elapsed = time.monotonic() - item.received_at
             self._metrics.order_ack(item.request_type).observe(elapsed)
-        self._done(item)
 
     def _put_away(self, item: Outgoing) -> None:
         """Numbers and stores for a session with history, drops for one without."""
@@ -292,6 +374,7 @@ class Outbox:
 
     def _done(self, item: Outgoing) -> None:
         """Only the queue's one consumer of the moment comes here."""
+        self._done_total += 1
         if item.progress is not None:
             item.progress.settle(item.settles)
         if item.shard >= 0:
@@ -307,11 +390,15 @@ class Outbox:
             time.sleep(_PATIENCE_SECONDS)
 
     def _cut(self, why: str) -> None:
-        thread = self._thread
-        if self._is_cut or thread is None or thread.native_id is None:
+        if self._is_cut:
             return
-        if self._engine.cut(self.session, thread.native_id):
+        wire, thread = self._wire, self._thread
+        if wire is not None:
+            wire.shut()
             self._is_cut = True
+        elif thread is not None and thread.native_id is not None:
+            self._is_cut = self._engine.cut(self.session, thread.native_id)
+        if self._is_cut:
             self._metrics.slow_consumers.inc()
             self._log.warning(
                 "slow_consumer_cut", session=self.session, why=why, waiting=self._queue.qsize()

@@ -21,19 +21,18 @@ class Progress:
         self._lock = threading.Lock()
 
     def begin(self, number: int, parts: int = 1) -> None:
-        """A number was received; so many parts of it are to be settled."""
+        """A number was received; so many parts more are to be settled (-1: one less)."""
         with self._lock:
-            self._open[number] = self._open.get(number, 0) + parts
-            self._last = max(self._last, number)
-
-    def settle(self, number: int) -> None:
-        """One part of a number is durable or answered."""
-        with self._lock:
-            left = self._open.get(number, 0) - 1
+            left = self._open.get(number, 0) + parts
             if left > 0:
                 self._open[number] = left
             else:
                 self._open.pop(number, None)
+            self._last = max(self._last, number)
+
+    def settle(self, number: int) -> None:
+        """One part of a number is durable or answered."""
+        self.begin(number, -1)
 
     def skip_to(self, expected: int) -> None:
         """All below ``expected`` have been received (administrative ones need no settling)."""

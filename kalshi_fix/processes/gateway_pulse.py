@@ -106,6 +106,8 @@ class Pulse:
             for link in self._links.values():
                 link.outbox.check_stall(now)
                 link.outbox.expire(now)
+                if link.outbox.needs_wire and (wire := self._engine.wire(link.name)):
+                    link.outbox.attach(wire)
             if now >= due:
                 due = now + ALIVE_SECONDS - POLL_SECONDS / 2
                 self._every_second()

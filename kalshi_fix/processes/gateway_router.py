@@ -65,6 +65,8 @@ class Router:
             self._session_changed(event)
         elif isinstance(event, e.SessionDefined):
             self._session_defined(event)
+        elif isinstance(event, e.OrderRejected) and event.session in self.links:
+            self.metrics.rejects("order", event.reason).inc()
         for desk in self.desks:
             with desk.lock:
                 for session, message in self._render(desk, event):

@@ -7,6 +7,7 @@ never sent later. Knows commands and the bus, no FIX session and no message.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
@@ -53,6 +54,15 @@ class _Outcome(Enum):
     UNKNOWN = 2
 
 
+@define(slots=True, eq=False)
+class _Batch:
+    """One entry of ``cmd``, packed; ``is_in_doubt`` once an attempt had no answer."""
+
+    payload: bytes
+    submissions: list[Submission]
+    is_in_doubt: bool = False
+
+
 class ShardWriter:
     """See the module. ``submit`` may be called by any thread."""
 
@@ -73,7 +83,11 @@ class ShardWriter:
         self._metrics = metrics
         self._log = log
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
+        self._waiting: deque[_Batch] = deque()  # packed, before anything in the queue
         self._kept: list[Submission] = []
+        self._append_lock = threading.Lock()  # held by whoever uses the bus
+        self._count_lock = threading.Lock()
+        self._open = 0  # submissions queued and not yet dealt with
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.is_available = True  # False while the store does not take anything
@@ -84,10 +98,41 @@ class ShardWriter:
 
     def submit(self, submission: Submission) -> bool:
         """Queues a command; False where there is no room: it is certainly not taken."""
-        if self._queue.qsize() >= self._limits.queue_max and not submission.is_kept:
+        if self._open >= self._limits.queue_max and not submission.is_kept:
             return False
+        with self._count_lock:
+            self._open += 1
         self._queue.put(submission)
         return True
+
+    def submit_now(self, submission: Submission) -> bool:
+        """As `submit`; appends on the caller's thread where nothing is before it.
+
+        For a client that sends one message at a time: its thread has nothing else to do, and two
+        changes of thread are saved. An append that fails is left to the writer's own thread.
+        """
+        if not self._is_idle() or not self._append_lock.acquire(blocking=False):
+            return self.submit(submission)
+        try:
+            if not self._is_idle():
+                return self.submit(submission)
+            batch = self._pack([submission])
+            outcome = self._try(batch)
+            if outcome is _Outcome.TAKEN:
+                self._settle(batch)
+            elif outcome is _Outcome.REFUSED:
+                self._refuse(batch.submissions)
+            else:
+                with self._count_lock:
+                    self._open += 1
+                self._waiting.append(batch)
+                self._queue.put(None)
+        finally:
+            self._append_lock.release()
+        return True
+
+    def _is_idle(self) -> bool:
+        return self._open == 0
 
     def stop(self, seconds: float) -> None:
         """Appends what is waiting, then ends."""
@@ -100,68 +145,81 @@ class ShardWriter:
 
     def _run(self) -> None:
         while True:
-            batch, is_last = self._gather()
-            if batch:
-                self._append(batch)
-            if is_last:
+            first = self._queue.get()
+            with self._append_lock:
+                while self._waiting:
+                    self._append(self._waiting.popleft())
+                submissions = self._gather(first)
+                if submissions:
+                    self._waiting.extend(self._packed(submissions))
+                while self._waiting:
+                    self._append(self._waiting.popleft())
+            if self._stop.is_set() and self._queue.empty():
                 return
 
-    def _gather(self) -> tuple[list[Submission], bool]:
-        """What is waiting; waits while nothing is."""
-        batch, self._kept = self._kept, []
-        item = self._queue.get()
-        while item is not None:
-            batch.append(item)
-            if len(batch) >= self._limits.batch_max_commands:
-                return batch, False
+    def _gather(self, first: Submission | None) -> list[Submission]:
+        """The first and what waits behind it, kept ones before all."""
+        if first is None:
+            return []
+        submissions, self._kept = self._kept, []
+        submissions.append(first)
+        while len(submissions) < self._limits.batch_max_commands:
             try:
                 item = self._queue.get_nowait()
             except Empty:
-                return batch, False
-        return batch, True
+                break
+            if item is not None:
+                submissions.append(item)
+        return submissions
 
-    def _append(self, batch: list[Submission]) -> None:
-        commands = [submission.command for submission in batch]
+    def _packed(self, submissions: list[Submission]) -> list[_Batch]:
+        """As one entry, or as several where it would be too large."""
+        batch = self._pack(submissions)
+        if len(batch.payload) <= self._limits.batch_max_bytes or len(submissions) == 1:
+            return [batch]
+        half = len(submissions) // 2
+        return [*self._packed(submissions[:half]), *self._packed(submissions[half:])]
+
+    def _pack(self, submissions: list[Submission]) -> _Batch:
+        commands = [submission.command for submission in submissions]
         payload = CommandBatch(self._writer, self._confirmed(), commands).pack()
-        if len(payload) > self._limits.batch_max_bytes and len(batch) > 1:
-            half = len(batch) // 2
-            self._append(batch[:half])
-            self._append(batch[half:])
-            return
-        started = time.perf_counter()
-        outcome = self._write(payload)
-        if outcome is _Outcome.REFUSED:
-            self._refuse(batch)
-        if outcome is not _Outcome.TAKEN:
-            return
-        self._metrics.append_seconds.observe(time.perf_counter() - started)
-        self._metrics.batch.observe(len(batch))
-        for submission in batch:
-            if submission.progress is not None:
-                submission.progress.settle(submission.number)
+        return _Batch(payload, submissions)
 
-    def _write(self, payload: bytes) -> _Outcome:
-        """Appends. Returns when the outcome is known, or at the end of the process."""
-        is_in_doubt = False
+    def _append(self, batch: _Batch) -> None:
+        """Until the outcome is known, or the process ends."""
         pause = _RETRY_SECONDS_FIRST
-        while True:
-            try:
-                self._bus.append_commands(payload)
-            except BusDownError as error:
-                self._note("down", error)
-                if not is_in_doubt:
-                    return _Outcome.REFUSED
-            except OutcomeUnknownError as error:
-                self._note("unknown", error)
-                is_in_doubt = True
-            else:
-                self.is_available = True
-                return _Outcome.TAKEN
+        while (outcome := self._try(batch)) is _Outcome.UNKNOWN:
             self._refuse_waiting()
             if self._stop.wait(pause):
-                # the numbers stay unconfirmed: the next start asks for them again
-                return _Outcome.UNKNOWN
+                return  # the numbers stay unconfirmed: the next start asks for them again
             pause = min(pause * 2, _RETRY_SECONDS_MAX)
+        if outcome is _Outcome.TAKEN:
+            self._settle(batch)
+            self._dealt_with(len(batch.submissions))
+        else:
+            self._dealt_with(self._refuse(batch.submissions))
+
+    def _try(self, batch: _Batch) -> _Outcome:
+        """One attempt. What was in doubt before stays so until it succeeds."""
+        started = time.perf_counter()
+        try:
+            self._bus.append_commands(batch.payload)
+        except BusDownError as error:
+            self._note("down", error)
+            return _Outcome.UNKNOWN if batch.is_in_doubt else _Outcome.REFUSED
+        except OutcomeUnknownError as error:
+            self._note("unknown", error)
+            batch.is_in_doubt = True
+            return _Outcome.UNKNOWN
+        self.is_available = True
+        self._metrics.append_seconds.observe(time.perf_counter() - started)
+        return _Outcome.TAKEN
+
+    def _settle(self, batch: _Batch) -> None:
+        self._metrics.batch.observe(len(batch.submissions))
+        for submission in batch.submissions:
+            if submission.progress is not None:
+                submission.progress.settle(submission.number)
 
     def _note(self, kind: str, error: Exception) -> None:
         self._metrics.append_errors(kind).inc()
@@ -171,21 +229,29 @@ class ShardWriter:
 
     def _refuse_waiting(self) -> None:
         """Behind a batch in doubt nothing is taken; say so rather than let clients wait."""
-        waiting: list[Submission] = []
+        waiting = [item for batch in self._waiting for item in batch.submissions]
+        self._waiting.clear()
         while True:
             try:
                 item = self._queue.get_nowait()
             except Empty:
                 break
-            if item is None:
-                self._queue.put(None)
-                break
-            waiting.append(item)
-        self._refuse(waiting)
+            if item is not None:
+                waiting.append(item)
+        self._dealt_with(self._refuse(waiting))
 
-    def _refuse(self, submissions: list[Submission]) -> None:
+    def _refuse(self, submissions: list[Submission]) -> int:
+        """Says so to whoever waits; returns how many are not kept for later."""
+        refused = 0
         for submission in submissions:
             if submission.is_kept:
                 self._kept.append(submission)
-            elif submission.refused is not None:
+                continue
+            refused += 1
+            if submission.refused is not None:
                 submission.refused()
+        return refused
+
+    def _dealt_with(self, count: int) -> None:
+        with self._count_lock:
+            self._open -= count

@@ -1,0 +1,193 @@
+"""Application messages in: from text to replies for the session and commands for the shards.
+
+Whatever fails while one message is translated answers that message. A number is settled when all
+that came of it is: commands durable, replies with the engine. Nothing here waits for the exchange.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, field
+
+from kalshi_fix.adapters.logs import Log
+from kalshi_fix.adapters.metrics import Counter
+from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.refusals import internal_error, unavailable
+from kalshi_fix.fix.wire import SOH, WireError, decode
+from kalshi_fix.messages.commands import Command, NewOrder
+from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
+from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_outbox import Outgoing
+from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.processes.gateway_router import Desk
+from kalshi_fix.processes.gateway_watch import CoreWatch
+from kalshi_fix.processes.gateway_writer import ShardWriter, Submission
+from kalshi_fix.services.safely import translate_safely
+from kalshi_fix.services.service import Reaction
+
+_MEASURED: Final = frozenset({"D", "F", "G"})
+_QUIET_SECONDS: Final = 0.001  # a session's next message came later: it sends one at a time
+
+
+@define(slots=True, eq=False)
+class Incoming:
+    """One application message being dealt with."""
+
+    link: Link
+    message: FixMessage
+    number: int
+    progress: Progress
+    received_at: float
+    shards_left: int = 0  # that have not refused it
+
+    def reply(self, message: FixMessage, then_log_out: str = "") -> None:
+        """Answers it; the number is settled once the answer is with the engine."""
+        self.link.outbox.put(
+            Outgoing(
+                message,
+                progress=self.progress,
+                settles=self.number,
+                then_log_out=then_log_out,
+            )
+        )
+
+
+@define(slots=True, eq=False, kw_only=True)
+class Intake:
+    """See the module. ``take`` is called on the session's own thread."""
+
+    desks: dict[str, Desk]  # by role
+    writers: Sequence[ShardWriter]
+    watches: Sequence[CoreWatch]
+    books: Sequence[ConfirmedBook]
+    routes: Routes
+    acks: AckTimes
+    metrics: GatewayMetrics
+    log: Log
+    _received: dict[str, Counter] = field(factory=dict)
+
+    def take(self, link: Link, text: str) -> None:
+        """One message."""
+        received_at = time.monotonic()
+        try:
+            message = decode(text)
+        except WireError as error:
+            message = _head_of(text)
+            self._failed(link, message, error)
+            self._begin(link, message, received_at).reply(_apology(link, message))
+            return
+        self._count(message.msg_type)
+        incoming = self._begin(link, message, received_at)
+        if link.is_answered(incoming.number, message):
+            incoming.progress.settle(incoming.number)
+        else:
+            self._translate(incoming)
+        link.received_at = received_at
+
+    def _begin(self, link: Link, message: FixMessage, received_at: float) -> Incoming:
+        number = int(message.get(34))
+        progress = link.progress
+        progress.begin(number)
+        for book in self.books:
+            book.mark(link.name)
+        return Incoming(link, message, number, progress, received_at)
+
+    def _translate(self, incoming: Incoming) -> None:
+        link, message = incoming.link, incoming.message
+        desk = self.desks[link.settings.role]
+        with desk.lock:
+            reaction, error = translate_safely(desk.service, link.view, message, time.time_ns())
+            if error is not None:
+                self._failed(link, message, error)
+            self._carry_out(incoming, reaction)
+        if reaction.replies:
+            link.outbox.make_room()
+
+    def _carry_out(self, incoming: Incoming, reaction: Reaction) -> None:
+        replies = reaction.replies
+        ways: list[tuple[Command, tuple[int, ...]]] = []
+        for command in reaction.commands:
+            shards = self.routes.of(command)
+            if isinstance(command, NewOrder) and not self._takes_orders(shards):
+                replies = [*replies, unavailable(incoming.message)]
+            else:
+                ways.append((command, shards))
+        parts = len(replies)
+        for _, shards in ways:
+            parts += len(shards)
+        if parts != 1:  # one is begun already
+            incoming.progress.begin(incoming.number, parts - 1)
+        self._send_replies(incoming, replies, reaction.logout)
+        for command, shards in ways:
+            self._submit(incoming, command, shards)
+
+    def _send_replies(self, incoming: Incoming, replies: list[FixMessage], logout: str) -> None:
+        assert replies or not logout, "a session is not ended without a word"
+        last = len(replies) - 1
+        for place, reply in enumerate(replies):
+            incoming.reply(reply, logout if place == last else "")
+
+    def _submit(self, incoming: Incoming, command: Command, shards: tuple[int, ...]) -> None:
+        link, message = incoming.link, incoming.message
+        received_at = incoming.received_at
+        if message.msg_type in _MEASURED:
+            self.acks.received(link.name, message.get(11), message.msg_type, received_at)
+        incoming.shards_left = len(shards)
+        one_at_a_time = len(shards) == 1 and received_at - link.received_at > _QUIET_SECONDS
+        for shard in shards:
+            submission = Submission(
+                command, incoming.progress, incoming.number, lambda: self._not_taken(incoming)
+            )
+            writer = self.writers[shard]
+            submit = writer.submit_now if one_at_a_time else writer.submit
+            if not submit(submission):
+                self._not_taken(incoming)
+
+    def _not_taken(self, incoming: Incoming) -> None:
+        """Certainly not taken by one shard; said when that is so of all it went to."""
+        incoming.shards_left -= 1
+        if incoming.shards_left > 0:
+            incoming.progress.settle(incoming.number)
+            return
+        self.acks.forget(incoming.link.name, incoming.message.get(11))
+        incoming.reply(unavailable(incoming.message))
+
+    def _takes_orders(self, shards: tuple[int, ...]) -> bool:
+        now = time.monotonic()
+        for shard in shards:
+            if not self.writers[shard].is_available or self.watches[shard].is_stalled(now):
+                return False
+        return True
+
+    def _count(self, msg_type: str) -> None:
+        counter = self._received.get(msg_type)
+        if counter is None:
+            counter = self._received[msg_type] = self.metrics.messages("in", msg_type)
+        counter.inc()
+
+    def _failed(self, link: Link, message: FixMessage, error: Exception) -> None:
+        self.metrics.translation_errors(message.msg_type or "unknown").inc()
+        self.log.error(
+            "message_not_translated",
+            session=link.name,
+            msg_type=message.msg_type,
+            number=message.get(34),
+            exc_info=error,
+        )
+
+
+def _apology(link: Link, message: FixMessage) -> FixMessage:
+    exec_id = f"R;{link.name};{message.get(34)}"
+    return internal_error(message, exec_id, time.time_ns(), microseconds=link.view.microseconds)
+
+
+def _head_of(text: str) -> FixMessage:
+    """Type, number and ids of a message that cannot be read as a whole."""
+    pairs = [part.partition("=") for part in text.split(SOH)]
+    wanted = {"34", "11", "41", "43"}
+    fields = [(int(tag), value) for tag, _, value in pairs if tag in wanted and value]
+    msg_type = next((value for tag, _, value in pairs if tag == "35"), "")
+    return FixMessage(msg_type, fields)
