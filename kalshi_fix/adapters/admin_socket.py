@@ -132,6 +132,8 @@ class AdminServer:
 
     def stop(self) -> None:
         """Stops listening and cuts what is open; a command already written stays written."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._acceptor.join()

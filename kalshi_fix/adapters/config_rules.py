@@ -107,6 +107,7 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("admin", "connections_max"): (1, 1_000),
     ("admin", "line_bytes"): (1_024, 1_048_576),
     ("admin", "failed_login_seconds"): (0, 60),
+    ("admin", "view_save_seconds"): (0.1, 3_600),
     ("log", "file_max_bytes"): (10_000, 10_000_000_000),
     ("log", "files_kept"): (1, 1_000),
 }

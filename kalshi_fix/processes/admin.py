@@ -2,7 +2,7 @@
 
 Authenticates the operator, turns the request into a command, appends it to every shard concerned
 and answers when each has said what came of it; reads are answered from the shards' events. It keeps
-nothing of its own: the history of operators' actions is what the bus holds.
+nothing of its own but a picture: the history of operators' actions is what the bus holds.
 """
 
 import signal
@@ -59,7 +59,14 @@ class AdminService:
         self._tokens = {operator.name: operator.token_scrypt for operator in settings.operators}
         self._nobody = hash_password("")  # an unknown operator costs as much as a wrong token
         self._links = {
-            shard: ShardLink(shard, connect, self._log) for shard in settings.core.shards
+            shard: ShardLink(
+                shard,
+                connect,
+                data.shard(shard) / "admin.view",
+                settings.admin.view_save_seconds,
+                self._log,
+            )
+            for shard in settings.core.shards
         }
         self._server = AdminServer(
             data.admin_socket, settings.admin, self._log, self.authenticate, self.handle

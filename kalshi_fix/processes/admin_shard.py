@@ -1,25 +1,28 @@
 """The admin service's link to one shard: its picture of the shard, and the way to write to it.
 
-A thread reads `evt` from the beginning into a `ShardView`; whoever asks takes the lock. A command
-is appended by the asking thread, again under the same request id when the outcome is unknown, and
-its answer is waited for in the view. It must not know operators or operations.
+A thread reads `evt`, from where the saved view ends; whoever asks takes the lock. A command is
+appended by the asking thread, again under the same request id when the outcome is unknown, and its
+answer is waited for in the view. It must not know operators or operations.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from kalshi_fix.adapters.bus import Bus, BusError, OutcomeUnknownError, Position, ShardState
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.batch import CommandBatch, EventEntry
 from kalshi_fix.messages.commands import AdminCommand
+from kalshi_fix.processes.admin_saves import SavedView
 from kalshi_fix.services.admin import ShardAnswer, Status
 from kalshi_fix.services.admin_view import ShardView
 
 T = TypeVar("T")
 
 WRITER: Final = "admin"
+READER: Final = "admin"
 READ_COUNT: Final = 200  # entries at a time
 READ_BLOCK_MS: Final = 500
 RETRY_SECONDS: Final = 0.2
@@ -28,11 +31,17 @@ RETRY_SECONDS: Final = 0.2
 class ShardLink:
     """One shard, seen and written."""
 
-    def __init__(self, shard: str, connect: Callable[[str], Bus], log: Log) -> None:
+    def __init__(
+        self, shard: str, connect: Callable[[str], Bus], path: Path, save_seconds: float, log: Log
+    ) -> None:
         self.shard = shard
         self.fault = ""  # why the view follows no longer
         self._log = log.bind(shard=shard)
         self._view = ShardView()
+        self._saved = SavedView(path, self._log)
+        self._save_seconds = save_seconds
+        self._save_due = 0.0  # 0 = the saved view is still to be loaded
+        self._state_hash = b""
         self._changed = threading.Condition()  # guards the view
         self._events = connect(shard)
         self._commands = connect(shard)
@@ -173,13 +182,18 @@ class ShardLink:
         try:
             while not self._stopping.is_set():
                 self._read_some()
+            self._saved.save(self._view, self._state_hash)
         except Exception as error:  # noqa: BLE001 - events of a newer version, a view gone wrong
             self.fault = f"shard {self.shard}: {error}"
             self._log.exception("admin_view_stopped")
 
     def _read_some(self) -> None:
         try:
+            if not self._save_due:
+                self._load()
             entries = self._events.read_events(self._view.number, READ_COUNT, READ_BLOCK_MS)
+            if time.monotonic() > self._save_due:
+                self._save()
         except BusError as error:
             if not self._stopping.is_set():
                 self._log.warning("admin_events_unreachable", cause=str(error))
@@ -188,6 +202,18 @@ class ShardLink:
         for entry in entries:
             self._take(EventEntry.unpack(entry.payload))
 
+    def _load(self) -> None:
+        view, self._state_hash = self._saved.load(self._events)
+        with self._changed:
+            self._view = view
+        self._save_due = time.monotonic() + self._save_seconds
+
+    def _save(self) -> None:
+        """The position keeps the entry by which the saved view is recognised from being trimmed."""
+        self._save_due = time.monotonic() + self._save_seconds
+        if self._saved.save(self._view, self._state_hash):
+            self._events.set_position(READER, self._view.number - 1, time.time_ns())
+
     def _take(self, entry: EventEntry) -> None:
         """One entry at a time: an answer is never seen without what it was about."""
         events = [*entry.market_events(), *entry.events()]
@@ -195,4 +221,5 @@ class ShardLink:
             for event in events:
                 self._view.apply(event)
             self._view.number = entry.last
+            self._state_hash = entry.state_hash
             self._changed.notify_all()

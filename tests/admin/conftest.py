@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class CoreThread(threading.Thread):
         self.exchange = Exchange(index)
         self.bus = store.connect(shard)
         self.stopping = threading.Event()
+        self.state_hash = b""
 
     def run(self) -> None:
         state = self.bus.acquire("core-1", 60_000)
@@ -67,7 +69,8 @@ class CoreThread(threading.Thread):
             for event in self.exchange.apply(command)
         ]
         after = Offset(entry.id)
-        written = EventEntry.from_events(b"", events) if events else None
+        self.state_hash = blake2b(self.state_hash + entry.payload, digest_size=16).digest()
+        written = EventEntry.from_events(self.state_hash, events) if events else None
         entries = [Entry(f"{written.last}-0", written.pack())] if written else []
         self.bus.commit(self.token, self.offset, after, entries, 60_000)
         self.offset = after

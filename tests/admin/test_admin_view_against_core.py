@@ -8,6 +8,7 @@ import pytest
 from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.services.admin_saved import pack, unpack
 from kalshi_fix.services.admin_view import ShardView
 
 HEAD = ("op", "test", 1)
@@ -102,6 +103,8 @@ def test_cash_holds_positions_and_markets_are_those_of_the_core(seed: int) -> No
     day.set_up()
     for step in range(400):
         day.trade(random)
+        if step % 50 == 49:
+            day.view = unpack(pack(day.view))  # a restart of the service in between
         if step % 40 == 39:
             day.operate(c.BustTrade, random.choice((day.trades[-1], *day.trades)))
         day.assert_seen_as_it_is()
