@@ -25,8 +25,12 @@ from kalshi_fix.model import Role
 PASSWORD_VARIABLE: Final = "KALSHI_FIX_PASSWORD"  # noqa: S105 - a name, not a password
 ANSWER_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 0.3  # at the end of a pipe: reports that follow an answer
+BOOK_SECONDS: Final = 0.1  # market data follows a report a few milliseconds later
 LOGOUT_SECONDS: Final = 2.0
 HEARTBEAT_SECONDS: Final = 30
+
+_SHOWN_OTHERWISE: Final = frozenset({"A", "W", "y"})
+_WHEN_LEAVING: Final = _SHOWN_OTHERWISE | {"5"}
 
 HELP: Final = """\
 buy SYMBOL QUANTITY PRICE [...]   buy YES; PRICE in dollars, or 'market'
@@ -132,6 +136,7 @@ class Shell:
         self._requests = Requests(f"C{time.time_ns() // 1_000_000:x}")
         self._links: dict[Role, Link] = {}
         self._watched: dict[str, FixMessage] = {}
+        self._leaving = False
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "buy": lambda words: self._order("buy", words),
             "sell": lambda words: self._order("sell", words),
@@ -160,6 +165,7 @@ class Shell:
         try:
             return self._carry_out_all(lines)
         finally:
+            self._leaving = True
             for link in self._links.values():
                 link.close(LOGOUT_SECONDS)
 
@@ -172,7 +178,7 @@ class Shell:
                 break
             if not self._carry_out(words):
                 return 1
-        self._wait_until_quiet()
+        self._wait_until_quiet(QUIET_SECONDS)
         return 0
 
     def _carry_out(self, words: list[str]) -> bool:
@@ -191,14 +197,14 @@ class Shell:
             return main is not None and not main.ended
         return True
 
-    def _wait_until_quiet(self) -> None:
-        """A pipe ends at once, its last reports come a moment later."""
+    def _wait_until_quiet(self, seconds: float) -> None:
+        """A pipe goes on at once; what follows a report comes a moment later."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while (now := time.monotonic()) < deadline:
             last = max(link.last_at for link in self._links.values())
-            if now - last >= QUIET_SECONDS:
+            if now - last >= seconds:
                 return
-            time.sleep(last + QUIET_SECONDS - now)
+            time.sleep(last + seconds - now)
 
     # --- connections
 
@@ -222,7 +228,7 @@ class Shell:
             self._requests.take(message)
         if message.msg_type == "X":
             self.screen.changes(message)
-        elif message.msg_type not in {"A", "W", "y"}:
+        elif message.msg_type not in (_WHEN_LEAVING if self._leaving else _SHOWN_OTHERWISE):
             self.screen.message(message)
 
     def _ask(
@@ -275,6 +281,7 @@ class Shell:
     def _book(self, words: list[str]) -> None:
         if not words:
             raise UsageError("book SYMBOL [LEVELS]")
+        self._wait_until_quiet(BOOK_SECONDS)
         levels = words[1] if len(words) > 1 else "10"
         message = self._requests.snapshot(words[0], levels)
         for answer in self._ask(self._link(Role.MD), message, 262):

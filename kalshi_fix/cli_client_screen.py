@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from kalshi_fix.cli_client_requests import SIDE_NAMES, KnownOrder
 from kalshi_fix.fix import readable
 from kalshi_fix.fix.dictionary import Dictionary
 from kalshi_fix.fix.message import FixMessage
 
-WIDTH_WITHOUT_TERMINAL: Final = 120
+WIDTH_WITHOUT_TERMINAL: Final = 160
 _REFUSALS: Final = frozenset({"3", "9", "j", "Y", "5"})
 _HEADER: Final = frozenset({8, 9, 10, 34, 35, 49, 56})
 _STATUS: Final = {
@@ -85,7 +85,7 @@ class Screen:
 
     def markets(self, lists: Sequence[FixMessage]) -> None:
         """A table of markets from SecurityList messages."""
-        table = Table("market", "title", "about")
+        table = Table("market", "title", Column("about", overflow="fold"))
         for message in lists:
             row: dict[int, str] = {}
             for tag, value in message.fields:
