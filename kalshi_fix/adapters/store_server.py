@@ -12,6 +12,7 @@ import platform
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -148,23 +149,23 @@ class StoreServer:
         }
         return [part for name, value in options.items() for part in (f"--{name}", value)]
 
-    def wait_ready(self, seconds: float) -> None:
-        """Waits until the server has loaded its data and answers.
+    def wait_ready(self, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Waits until the server has read its data and answers; False when told to stop waiting.
 
         Raises:
-            StoreServerError: it ended, or is not ready in time.
+            StoreServerError: it ended, for example because its files are damaged.
         """
         assert self._child is not None, "started first"
-        deadline = time.monotonic() + seconds
         while not self.is_ready():
+            if stopping():
+                return False
             if self._child.poll() is not None:
                 raise StoreServerError(
-                    f"the store server ended with code {self._child.returncode}; "
-                    f"{self._data.log_file('store')} says why: {self._last_log_line()}"
+                    f"the store cannot start on {self._data.store}: {self._why_it_ended()} "
+                    f"({self._data.log_file('store')}); nothing was changed"
                 )
-            if time.monotonic() > deadline:
-                raise StoreServerError(f"the store server is not ready after {seconds:g} s")
             time.sleep(POLL_SECONDS)
+        return True
 
     def is_ready(self) -> bool:
         """Whether the server answers and has loaded its data."""
@@ -182,10 +183,12 @@ class StoreServer:
             connection.close()
         return answer == b"PONG"
 
-    def _last_log_line(self) -> str:
+    def _why_it_ended(self) -> str:
+        """The last line of its log that is a warning (``#``), without process and time."""
         path = self._data.log_file("store")
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        return lines[-1] if lines else "(nothing)"
+        warnings = [line.partition(" # ")[2] for line in lines if " # " in line]
+        return warnings[-1] if warnings else (lines or ["it says nothing"])[-1]
 
     def stop(self, seconds: float) -> bool:
         """Stops the server; returns whether it ended by itself within ``seconds``."""

@@ -34,9 +34,9 @@ class Screen:
         self._console.print(_sessions_table(settings))
         metrics = settings.metrics
         self.progress(
-            f"metrics and health: http://{metrics.host}:{metrics.supervisor}/metrics (supervisor), "
-            f"{metrics.core} core, {metrics.gateway} gateway, {metrics.marketdata} market data, "
-            f"{metrics.edge} edge"
+            f"health and metrics on {metrics.host}: supervisor {metrics.supervisor}, core "
+            f"{metrics.core}, gateway {metrics.gateway}, market data {metrics.marketdata}, "
+            f"edge {metrics.edge}"
         )
         self.progress(f"data: {data.root}   logs: {data.logs}   Ctrl-C stops everything")
         ports = ", ".join(

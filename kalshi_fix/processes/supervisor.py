@@ -38,8 +38,8 @@ from kalshi_fix.processes.programs import (
 )
 from kalshi_fix.processes.start_screen import Screen
 
-LOCK_SECONDS: Final = 5.0
-PORT_SECONDS: Final = 3.0
+LOCK_SECONDS: Final = 3.0  # a killed system's store ends a moment later
+PORT_SECONDS: Final = 1.0
 TURN_SECONDS: Final = 0.05
 PROGRESS_SECONDS: Final = 5.0
 
@@ -148,28 +148,26 @@ class Supervisor:
     def _start(self) -> bool:
         """Phase by phase; False when stopped or refused meanwhile."""
         store = Store.of(self._settings.store, self._data)
-        for phase in Phase:
-            if phase is Phase.STORE:
-                self._start_store(store)
-            else:
-                self._start_phase(phase)
+        if not self._start_store(store):
+            return False
+        self._screen.progress(f"store: {store.check(self._settings.core.shards[0])}")
+        for phase in list(Phase)[1:]:
+            self._start_phase(phase)
             if not self._await_phase(phase):
                 return False
-            if phase is Phase.STORE:
-                shard = self._settings.core.shards[0]
-                self._screen.progress(f"store: {store.check(shard)}")
             if phase is Phase.CORE:
                 self._start_admin(store)
         return True
 
-    def _start_store(self, store: Store) -> None:
-        """The embedded server; an external one is somebody else's."""
+    def _start_store(self, store: Store) -> bool:
+        """The embedded server; an external one is somebody else's. False when stopped meanwhile."""
         if external_url(self._settings.store):
-            self._screen.progress(f"store: connecting to {store.url}")
-            return
+            self._screen.progress(f"connecting to the store {store.url} ...")
+            return True
         server = StoreServer(self._data, self._settings.store, self._lock)
         ask = lambda _pid: "" if server.is_ready() else "reading its data"  # noqa: E731
         self._add(Phase.STORE, Minder("store", self._log, server.start, ask))
+        return server.wait_ready(self._stopping.is_set)
 
     def _start_phase(self, phase: Phase) -> None:
         host = self._settings.metrics.host

@@ -34,7 +34,7 @@ def server(data: DataDir) -> Iterator[StoreServer]:
     lock.acquire(0)
     server = StoreServer(data, SETTINGS, lock)
     server.start()
-    server.wait_ready(10)
+    server.wait_ready()
     yield server
     server.stop(10)
     lock.release()
@@ -72,7 +72,7 @@ def test_what_is_acknowledged_survives_a_kill(data: DataDir, server: StoreServer
     with pytest.raises(BusDownError):
         bus.read_commands("0-0", 1, 0)
     server.start()
-    server.wait_ready(10)
+    server.wait_ready()
     assert [entry.id for entry in bus.read_commands("0-0", 100, 0)] == ids
     bus.close()
 
@@ -118,7 +118,7 @@ def test_the_lock_outlives_its_owner_as_long_as_the_server_writes(data: DataDir)
     lock.acquire(0)
     server = StoreServer(data, SETTINGS, lock)
     child = server.start()
-    server.wait_ready(10)
+    server.wait_ready()
     lock.release()
     with pytest.raises(StoreServerError, match="locked"):
         DataLock(data).acquire(0)
@@ -134,7 +134,30 @@ def test_a_server_that_cannot_start_says_why(data: DataDir) -> None:
     server = StoreServer(data, SETTINGS, lock)
     server.start()
     with pytest.raises(StoreServerError, match="appendonlydir"):
-        server.wait_ready(10)
+        server.wait_ready()
+    lock.release()
+
+
+def test_damaged_files_are_refused_and_left_as_they_are(data: DataDir) -> None:
+    lock = DataLock(data)
+    lock.acquire(0)
+    server = StoreServer(data, SETTINGS, lock)
+    server.start()
+    server.wait_ready()
+    bus = Store.of(SETTINGS, data).bus("s0")
+    for number in range(200):
+        bus.append_commands(b"%d" % number)
+    bus.close()
+    assert server.stop(10)
+    (journal,) = (data.store / "appendonlydir").glob("*.incr.aof")
+    content = bytearray(journal.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 9] = b"#" * 9
+    journal.write_bytes(content)
+    server.start()
+    with pytest.raises(StoreServerError, match=r"Bad file format .*nothing was changed"):
+        server.wait_ready()
+    assert journal.read_bytes() == content
     lock.release()
 
 

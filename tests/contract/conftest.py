@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     lock.acquire(0)
     running = StoreServer(data, settings, lock)
     running.start()
-    running.wait_ready(10)
+    running.wait_ready()
     yield Store.of(settings, data)
     assert running.stop(10), "the store server stops when asked"
     lock.release()

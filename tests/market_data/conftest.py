@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     lock.acquire(0)
     server = StoreServer(data, settings, lock)
     server.start()
-    server.wait_ready(10)
+    server.wait_ready()
     yield Store.of(settings, data)
     assert server.stop(10)
     lock.release()

@@ -18,6 +18,7 @@ from kalshi_fix.adapters.config import demo_settings
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import StoreSettings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.adapters.store_server import DataLock, StoreServer
 from kalshi_fix.messages.batch import EventEntry
 
 PROGRAM = [sys.executable, str(Path(sys.executable).with_name("kalshi-fix"))]
@@ -46,6 +47,18 @@ def free_offset() -> int:
             continue
         return offset
     raise AssertionError("no free ports")
+
+
+def readyz(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            text: str = answer.read().decode()
+            return text
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError as error:
+        return str(error)
 
 
 class System:
@@ -100,13 +113,7 @@ class System:
         return found
 
     def readyz(self) -> str:
-        port = 9305 + self.offset
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-                return answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.read().decode()
+        return readyz(9305 + self.offset)
 
     def last_event(self) -> int:
         bus = Store.of(StoreSettings(), DataDir.find(self.data)).bus("s0")
@@ -193,6 +200,45 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path, offset: int) -> None:
     config.write_text("[edge]\nprots = {}\n")
     line = refused(tmp_path / "var", offset + 100, "--config", str(config))
     assert f"{config}: edge.prots: unknown key; allowed are " in line
+
+
+def test_a_standby_takes_over_within_a_second(system: System) -> None:
+    wait_for(lambda: system.readyz().startswith("ok"), "all to be ready")
+    standby = subprocess.Popen(
+        [*PROGRAM, "core", "--data", str(system.data), "--port-offset", str(system.offset)],
+        stderr=subprocess.DEVNULL,
+    )
+    port = 9311 + system.offset  # the first after the configured ones
+    wait_for(lambda: "standby" in readyz(port), "the standby to follow")
+    leader = system.children()["core"]
+    os.kill(leader, signal.SIGSTOP)  # a stall: nobody restarts it
+    began = time.monotonic()
+    wait_for(lambda: readyz(port).startswith("ok"), "the standby to lead")
+    took = time.monotonic() - began
+    os.kill(leader, signal.SIGCONT)
+    wait_for(lambda: system.children().get("core", leader) != leader, "the old leader to give way")
+    standby.terminate()
+    assert standby.wait(10) == 0
+    wait_for(lambda: system.readyz().startswith("ok"), "the restarted core to lead")
+    assert took < 2, took
+
+
+def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: int) -> None:
+    elsewhere = DataDir.create(tmp_path / "elsewhere")
+    lock = DataLock(elsewhere)
+    lock.acquire(0)
+    store = StoreServer(elsewhere, StoreSettings(appendfsync="no"), lock)
+    store.start()
+    store.wait_ready()
+    url = f"unix://{elsewhere.store_socket}"
+    system = System(tmp_path / "var", offset + 100, "--no-demo-flow", REDIS_URL=url).wait_ready()
+    assert "valkey-server" not in system.children()
+    assert system.end() == 0
+    bus = Store.of(StoreSettings(), elsewhere).bus("s0")
+    assert bus.last_event() is not None
+    bus.close()
+    assert store.stop(10)
+    lock.release()
 
 
 def test_a_killed_system_leaves_nothing_behind_and_continues(tmp_path: Path, offset: int) -> None:
