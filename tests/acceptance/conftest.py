@@ -1,14 +1,16 @@
 """Real systems for acceptance tests: one everybody shares, and fresh ones to be ill-treated."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running_system import DEMO_CONFIG, RunningSystem
+from running_system import DEMO_CONFIG, KALSHI_FIX, RunningSystem
 from scenarios.scenario_format import Scenario, load_all
 from scenarios.scenario_over_tcp import TcpVenue
 
+ADMIN_SECONDS = 30
 Start = Callable[..., RunningSystem]
 
 
@@ -57,7 +59,20 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 @pytest.fixture(scope="module")
 def venue(system: RunningSystem) -> Iterator[TcpVenue]:
     """The shared system as scenarios see it."""
-    venue = TcpVenue(system.port)
+
+    def administer(operator: str, words: tuple[str, ...]) -> None:
+        options = ["--as", operator, "--yes", "--why", "scenario", "--data", str(system.data)]
+        finished = subprocess.run(
+            [str(KALSHI_FIX), "admin", *options, *words],
+            capture_output=True,
+            text=True,
+            timeout=ADMIN_SECONDS,
+            check=False,
+            env=os.environ | {"KALSHI_FIX_TOKEN": f"demo-{operator}"},
+        )
+        assert finished.returncode == 0, finished
+
+    venue = TcpVenue(system.port, administer)
     yield venue
     venue.close()
 

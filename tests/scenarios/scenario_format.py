@@ -100,11 +100,6 @@ class Scenario:
         """Every session that logs on, in order of first appearance."""
         return tuple(dict.fromkeys(s.session for s in self.steps if isinstance(s, Logon)))
 
-    @property
-    def operated(self) -> bool:
-        """Whether an operator acts in it."""
-        return any(isinstance(step, Operate) for step in self.steps)
-
 
 def parse_fields(text: str, separator: str = "|") -> Fields:
     """``35=8|!44|11=A1`` as (tag, value) in order.

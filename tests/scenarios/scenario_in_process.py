@@ -33,22 +33,29 @@ def _limits(words: Words) -> dict[str, int]:
     return units.limits(dict(word.split("=", 1) for word in words))
 
 
-# What operators do, by the words of `kalshi-fix admin`.
-_VERBS: Final[dict[str, Callable[[Head, Words], Any]]] = {
-    "pause": lambda h, w: _pause(h, w, paused=True),
-    "resume": lambda h, w: _pause(h, w, paused=False),
-    "close": lambda h, w: a.SetMarketStatus(*h, w[0], "closed"),
-    "determine": lambda h, w: a.Determine(*h, w[0], units.price(w[1]), "operator", "evidence"),
-    "confirm": lambda h, w: a.Confirm(*h, w[0]),
-    "dispute": lambda h, w: a.Dispute(*h, w[0]),
-    "settle": lambda h, w: a.Settle(*h, w[0]),
-    "limits": lambda h, w: a.SetLimits(*h, w[0], w[1], _limits(w[2:])),
-    "kill": lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=True),
-    "unkill": lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=False),
-    "unlock": lambda h, w: a.UnlockFirm(*h, w[0]),
-    "bust": lambda h, w: a.BustTrade(*h, int(w[0])),
-    "cancel": lambda h, w: a.CancelByOperator(*h, int(w[0])),
+# What operators do, in the words of `kalshi-fix admin`.
+_OPERATIONS: Final[dict[Words, Callable[[Head, Words], Any]]] = {
+    ("markets", "pause"): lambda h, w: _pause(h, w, paused=True),
+    ("markets", "resume"): lambda h, w: _pause(h, w, paused=False),
+    ("markets", "close"): lambda h, w: a.SetMarketStatus(*h, w[0], "closed"),
+    ("markets", "determine"): lambda h, w: a.Determine(*h, w[0], units.price(w[1]), h[1], ""),
+    ("markets", "confirm"): lambda h, w: a.Confirm(*h, w[0]),
+    ("markets", "dispute"): lambda h, w: a.Dispute(*h, w[0]),
+    ("markets", "settle"): lambda h, w: a.Settle(*h, w[0]),
+    ("limits", "set"): lambda h, w: a.SetLimits(*h, w[0], w[1], _limits(w[2:])),
+    ("firms", "unlock"): lambda h, w: a.UnlockFirm(*h, w[0]),
+    ("kill",): lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=True),
+    ("unkill",): lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=False),
+    ("bust",): lambda h, w: a.BustTrade(*h, int(w[0])),
+    ("cancel",): lambda h, w: a.CancelByOperator(*h, int(w[0])),
 }
+
+
+def operation(head: Head, words: Words) -> a.AdminCommand:
+    """The command an operator's words stand for."""
+    name = words[:2] if words[:2] in _OPERATIONS else words[:1]
+    command: a.AdminCommand = _OPERATIONS[name](head, words[len(name) :])
+    return command
 
 
 def _pause(head: Head, words: Words, *, paused: bool) -> a.SetExchangeStatus | a.SetMarketStatus:
@@ -134,9 +141,9 @@ class InProcessRun:
 
     def _operate(self, step: Operate) -> None:
         self._requests += 1
-        verb, *words = (self._vocabulary.text(word) for word in step.words)
+        words = tuple(self._vocabulary.text(word) for word in step.words)
         head = (f"request-{self._requests}", step.operator, "scenario", self._world.now)
-        events = self._world.apply(_VERBS[verb](head, tuple(words)))
+        events = self._world.apply(operation(head, words))
         refused = [event for event in events if getattr(event, "request_id", "") == head[0]]
         if any(event.reason for event in refused):
             raise ScenarioFailedError(f"{self._scenario.name}:{step.line}: refused: {refused}")

@@ -58,13 +58,13 @@ class TcpVenue:
             session.logout()
         wait_until(lambda: self._logon(session, role, flags), f"logon of {name}", PATIENCE_SECONDS)
         self._flagged.discard(name)
-        if flags:
+        if flags or role not in ORDER_ENTRY:
             self._flagged.add(name)
         return session
 
     def _logon(self, session: FixSocket, role: str, flags: tuple[Field, ...]) -> bool:
         """False while the venue still holds the connection before this one."""
-        fresh = role == "NR" or session.next_in == 1
+        fresh = role != "RT" or session.next_in == 1
         try:
             answer = session.logon(flags, reset=fresh, heartbeat=60)
         except ConnectionClosedError:
@@ -81,7 +81,7 @@ class TcpVenue:
         self._last_mass_cancel[name] = time.monotonic()
 
     def end_flagged(self) -> None:
-        """Ends sessions logged on with flags, so that the next scenario starts without them."""
+        """Ends sessions with flags, and those that hear what others do: each starts afresh."""
         for name in sorted(self._flagged):
             if self._sessions[name].connected:
                 self._sessions[name].logout()

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from kalshi_fix.core.exchange import Exchange
 from scenarios.scenario_format import Fields
 from scenarios.scenario_matching import utc_text
 
 from kalshi_fix.adapters.config import DEMO_CONFIG, load
 from kalshi_fix.adapters.settings import SessionSettings
+from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.fix import wire
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.messages import commands as c

@@ -34,7 +34,7 @@ def test_every_line_becomes_its_step() -> None:
     E A 35=8|!44|17=<exec>
     E A nothing
     advance 1.5
-    admin op1 pause <market>
+    admin op1 markets pause <market>
     disconnect A
     logout A
     """
@@ -48,7 +48,7 @@ def test_every_line_becomes_its_step() -> None:
         Expect(9, "A", ((35, "8"), (44, "!"), (17, "<exec>"))),
         Expect(10, "A", ()),
         Advance(11, 1.5),
-        Operate(12, "op1", ("pause", "<market>")),
+        Operate(12, "op1", ("markets", "pause", "<market>")),
         Leave(13, "A", orderly=False),
         Leave(14, "A", orderly=True),
     )
