@@ -72,10 +72,14 @@ def _tag(text: str) -> int:
 def encode(message: FixMessage) -> str:
     """The text the session layer reads: no header but MsgType, length and checksum left to it.
 
+    Always ASCII: a character beyond it (only a client's own text can hold one) becomes ``?``,
+    because the session layer takes no other text and a client may not stop a gateway by an echo.
+
     Raises:
         WireError: a value contains SOH.
     """
-    return f"{_HEAD}{SOH}9=0{SOH}35={message.msg_type}{SOH}{_body(message.fields)}10=000{SOH}"
+    text = f"{_HEAD}{SOH}9=0{SOH}35={message.msg_type}{SOH}{_body(message.fields)}10=000{SOH}"
+    return text if text.isascii() else text.encode("ascii", "replace").decode("ascii")
 
 
 def _body(fields: Iterable[tuple[int, str]]) -> str:

@@ -45,3 +45,7 @@ def groups(fields: object) -> list[tuple[int, str]]:
     for tag in outer:
         by_group[tag] = [field for field in found if field[0] in members[tag]]
     return [field for tag in outer for field in by_group[tag]]
+
+
+def test_an_echo_of_what_is_no_text_cannot_stop_the_engine() -> None:
+    fix.Message().setString(encode(FixMessage("j", [(379, "caf\udce9")])), False)

@@ -19,7 +19,7 @@ from kalshi_fix.fix.wire import (
 )  # fmt: skip
 
 TAGS = st.integers(11, 21_099).filter(lambda tag: tag != 35)
-VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), min_size=1)
+VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1)
 MESSAGES = st.builds(
     FixMessage,
     st.sampled_from(["D", "8", "UOG"]),
@@ -76,6 +76,17 @@ def test_of_a_repeated_tag_the_first_counts_and_order_is_kept() -> None:
 def test_a_value_with_soh_is_never_written() -> None:
     with pytest.raises(WireError):
         encode(FixMessage("D", [(58, f"a{SOH}150=F")]))
+
+
+@pytest.mark.parametrize("text", ["caf\xe9", "caf\udce9", "\u20ac"])
+def test_the_session_layer_is_only_ever_given_ascii(text: str) -> None:
+    fields = decode(encode(FixMessage("8", [(11, text), (58, "x")]))).first()
+    assert fields == {11: text.encode("ascii", "replace").decode(), 58: "x"}
+
+
+def test_a_frame_of_our_own_may_hold_any_latin_text() -> None:
+    data = frame(FixMessage("D", [(58, "caf\xe9")]), "A", "B", 1, TIME)
+    assert unframe(data).get(58) == "caf\xe9"
 
 
 def test_a_frame_has_the_length_and_checksum_of_its_bytes() -> None:
