@@ -36,7 +36,6 @@ PURE_EXCEPTIONS = {
 IMPURE_CALLS = {"open", "float", "print", "input", "eval", "exec"}
 ONE_FILE = {
     "quickfix": "adapters/acceptor.py",
-    "redis": "adapters/redis_connection.py",
     "hiredis": "adapters/redis_connection.py",
     "prometheus_client": "adapters/metrics.py",
 }
