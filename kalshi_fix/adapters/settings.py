@@ -94,6 +94,7 @@ class MarketDataSettings:
     markets_per_message_max: int = 500
     pending_changes_max: int = 10_000  # per market that waits for its book
     ask_depth_seconds: float = 2.0  # between two PublishDepth for the same hole
+    spacing_ms: int = 1  # least time between two batches while changes keep coming
 
 
 @frozen(kw_only=True)

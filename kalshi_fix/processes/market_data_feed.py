@@ -60,10 +60,13 @@ class FeedTarget:
 class MarketDataFeed:
     """One shard's feed. ``run`` is a thread's work; `step` and `load` are its parts."""
 
-    def __init__(self, connect: Callable[[], Bus], target: FeedTarget, log: Log) -> None:
+    def __init__(
+        self, connect: Callable[[], Bus], target: FeedTarget, log: Log, spacing_ms: int = 1
+    ) -> None:
         self._connect = connect
         self._target = target
         self._log = log
+        self._spacing_seconds = spacing_ms / 1_000
         self._bus = connect()
         self.shard = self._bus.shard
         self._after = ""
@@ -75,7 +78,8 @@ class MarketDataFeed:
         """Feeds until `stop`; a store that is away is logged once and waited for."""
         while not self._stop.is_set():
             try:
-                self.step()
+                if self.step():
+                    self._stop.wait(self._spacing_seconds)
                 self.is_connected = True
             except BusError as error:
                 if self._stop.is_set():
@@ -92,8 +96,11 @@ class MarketDataFeed:
         """Ends `run` within a moment; from any thread."""
         self._stop.set()
 
-    def step(self) -> None:
+    def step(self) -> int:
         """One round: books if any are needed, then the entries that are there.
+
+        Returns:
+            How many entries there were.
 
         Raises:
             BusError: the store is away; call again later.
@@ -110,6 +117,7 @@ class MarketDataFeed:
                 self._target.send(self._target.service.on_feed(self.shard, entry.payload))
                 self._after = entry.id
             self._target.send(self._target.service.on_idle())
+        return len(entries)
 
     def _load(self) -> None:
         """Reads every book; the first time it also says where in ``md`` to start."""

@@ -71,7 +71,8 @@ class ShardPublisher:
         is_down = False
         while not stop.is_set():
             try:
-                self.step()
+                if self.step():
+                    stop.wait(self._settings.spacing_ms / 1_000)
             except BusError as error:
                 if not is_down:
                     self._log.error("store_unreachable", shard=self.shard, error=str(error))
@@ -96,8 +97,11 @@ class ShardPublisher:
         changed_at = publication.changed_at if publication is not None else 0
         return max(0.0, (time.time_ns() - changed_at) / NANOS) if changed_at else 0.0
 
-    def step(self) -> None:
+    def step(self) -> int:
         """Reads what is there, appends the changes, writes snapshots and position when due.
+
+        Returns:
+            How many changes there were.
 
         Raises:
             BusError: the store is away; call again later.
@@ -110,7 +114,8 @@ class ShardPublisher:
         before = publication.events_total
         for entry in self._bus.read_events(publication.number, _EVENTS_PER_READ, block_ms):
             publication.take(entry.payload)
-        self._updates.inc(publication.events_total - before)
+        count = publication.events_total - before
+        self._updates.inc(count)
         changes = publication.changes()
         if changes is not None:
             maximum = self._settings.stream_max_entries
@@ -126,6 +131,7 @@ class ShardPublisher:
             self._position_at = now
         self._position.set(publication.number)
         self._round_at = now
+        return count
 
     def _load(self) -> Publication:
         """Continues from the books and the recorded position, whichever is later."""

@@ -139,11 +139,12 @@ class Depth:
 
     def follow(self, event: MarketEvent) -> Follow:
         """Whether an event of this market is the next one, a repeat, or comes after a hole."""
+        ahead = event.change - self.change
+        if ahead == 1:
+            return Follow.NEXT
         if isinstance(event, DepthPublished):
-            return Follow.NEXT if event.change >= self.change else Follow.REPEAT
-        if event.change <= self.change:
-            return Follow.REPEAT
-        return Follow.NEXT if event.change == self.change + 1 else Follow.HOLE
+            return Follow.NEXT if ahead >= 0 else Follow.REPEAT
+        return Follow.REPEAT if ahead <= 0 else Follow.HOLE
 
     def apply(self, event: MarketEvent) -> LevelMove | None:
         """Takes the next event; the move it made, if it made a level move."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
+from kalshi_fix.fix.inbound import text_fault
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, business
 from kalshi_fix.fix.refusals import render
@@ -48,7 +49,6 @@ from kalshi_fix.services.market_data_view import (
     difference,
     event_entries,
     snapshot,
-    totals_of,
 )
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.service import Reaction, SessionView
@@ -106,7 +106,10 @@ class MarketData:
 
     def _answers(self, session: SessionView, message: FixMessage, at: int) -> list[FixMessage]:
         answer: list[FixMessage] | Refusal
-        if message.msg_type == "V":
+        fault = text_fault(message)
+        if fault is not None:
+            answer = fault
+        elif message.msg_type == "V":
             answer = self._market_data_request(session, message)
         elif message.msg_type == "x":
             answer = self._reference.list_request(session, message, at)
@@ -220,7 +223,7 @@ class MarketData:
         channels = self._subscriptions.channels(depth.symbol)
         views = {channel.key: View.of(depth, channel.key.interest) for channel in channels if whole}
         defined = depth.definition is not None
-        self._before = _Before(defined, depth.status, totals_of(depth), views)
+        self._before = _Before(defined, depth.status, (depth.volume, depth.open_interest), views)
         if self._conflating:
             for channel in channels:
                 for subscription in channel.subscriptions:
@@ -307,7 +310,7 @@ class MarketData:
         return self._increments(subscription, entries)
 
 
-@frozen(slots=True)
+@define(slots=True)
 class _Before:
     """A market right before a change; ``views`` only where it is replaced as a whole."""
 
