@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 import uvloop
 
@@ -17,6 +19,8 @@ from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
 
 PROCESS: Final = "edge"
+PULSE_SECONDS: Final = 0.5
+SILENT_SECONDS: Final = 5.0
 STOP_TEXT: Final = "EXCHANGE_UNAVAILABLE server is stopping"
 
 
@@ -33,14 +37,17 @@ def main(settings: Settings, data: DataDir) -> int:
 
 async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
     metrics = Metrics(PROCESS)
+    meters = Meters.of(metrics)
     gateways = ControlSockets(data, settings.edge.control_seconds, log)
-    edge = Edge(settings, gateways, Meters.of(metrics), log)
+    edge = Edge(settings, gateways, meters, log)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_counted(meters, log))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await edge.start()
-    _serve_metrics(settings, metrics, edge)
+    pulse = Pulse(loop)
+    _serve_metrics(settings, metrics, edge, pulse)
     log.info("edge_listening", host=settings.edge.host, ports=list(edge.ports))
     try:
         await stopped.wait()
@@ -51,15 +58,39 @@ async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
     log.info("edge_stopped")
 
 
-def _serve_metrics(settings: Settings, metrics: Metrics, edge: Edge) -> None:
-    def ready() -> str:
-        return "" if edge.listening else "not every port is open"
+def _counted(meters: Meters, log: Log) -> Callable[[asyncio.AbstractEventLoop, Any], None]:
+    """What escapes from a callback costs its own connection; it is counted and told."""
 
+    def handle(_loop: asyncio.AbstractEventLoop, context: Any) -> None:
+        meters.faults.inc()
+        log.error("callback_failed", what=context["message"], exc_info=context.get("exception"))
+
+    return handle
+
+
+class Pulse:
+    """Proof that the event loop turns, for a health check on another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._beat()
+
+    def _beat(self) -> None:
+        self._last = time.monotonic()
+        self._loop.call_later(PULSE_SECONDS, self._beat)
+
+    def check(self) -> str:
+        """Empty while it turns, else what is wrong."""
+        silent = time.monotonic() - self._last
+        return f"the event loop stands still for {silent:.0f} s" if silent > SILENT_SECONDS else ""
+
+
+def _serve_metrics(settings: Settings, metrics: Metrics, edge: Edge, pulse: Pulse) -> None:
+    def ready() -> str:
+        return pulse.check() if edge.is_listening else "not every port is open"
+
+    host, ports = settings.metrics.host, instance_ports(settings.metrics.edge)
     try:
-        metrics.serve(
-            settings.metrics.host, instance_ports(settings.metrics.edge), lambda: "", ready
-        )
+        metrics.serve(host, ports, pulse.check, ready)
     except OSError as error:
-        raise PortError(
-            f"cannot serve metrics on {settings.metrics.host} port {settings.metrics.edge}: {error}"
-        ) from error
+        raise PortError(f"cannot serve metrics on {host} port {ports[0]}: {error}") from error

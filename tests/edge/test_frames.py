@@ -1,5 +1,6 @@
 """What passes to the engine: every complete, correct frame, however it is cut; nothing else."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -220,3 +221,17 @@ def test_a_frame_splits_into_the_fields_it_was_made_of(fields: list[tuple[int, s
 @pytest.mark.parametrize("part", [b"58", b"=x", b"a=x", b"-1=x", b"01=x", b"+1=x"])
 def test_a_part_that_is_no_field_makes_the_frame_no_message(part: bytes) -> None:
     assert split(seal(b"35=A\x01" + part + b"\x01")) is None
+
+
+@given(st.binary(max_size=500), st.integers(0, len(LOGON)))
+def test_hostile_first_bytes_are_refused_or_waited_for_never_an_error(
+    data: bytes, kept: int
+) -> None:
+    with suppress(NotALogonError):
+        first_frame(LOGON[:kept] + data, 4_096)
+
+
+def test_a_length_of_thousands_of_digits_is_just_wrong() -> None:
+    for length in ("9" * 8_000, "0" * 8_000 + "4"):
+        batch = FrameReader(LIMIT).feed(order(2, (95, length), (96, "four")))
+        assert batch.garbled == (() if length[0] == "0" else (Garbled.DATA,))

@@ -1,6 +1,8 @@
 """Each refusal of a Logon, one row per rule: what the client sent differently, and the answer."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kalshi_fix.fix.logon import Logon, LogonReason, LogonRules, Refusal, asks_for_reset, judge
 from kalshi_fix.fix.time_text import parse_utc
@@ -147,3 +149,16 @@ def test_a_bad_logon_still_says_whether_it_asked_for_a_reset() -> None:
     assert asks_for_reset(fields(t141="Y", t108="x"))
     assert not asks_for_reset(fields(t141="N"))
     assert not asks_for_reset(fields())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*GOOD, 141, 8013, 20126, 95, 96, 38, 20999]), st.text(max_size=30)
+        ),
+        max_size=20,
+    )
+)
+def test_whatever_the_fields_the_answer_is_a_decision(found: list[tuple[int, str]]) -> None:
+    assert isinstance(judge(found, RULES, NOW), Logon | Refusal)
+    assert isinstance(judge([*found, *fields()], RULES, NOW), Logon | Refusal)

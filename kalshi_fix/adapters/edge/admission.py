@@ -117,9 +117,8 @@ class Admission:
         if fields is None or not asks_for_reset(fields):
             refusal = Refusal(LogonReason.ALREADY_LOGGED_ON, "a Logon in the session needs 141=Y")
             return refusal.reason, self.verdict_logout(identity, secret, refusal.text)
-        own = (identity.session.sender_comp_id, identity.session.target_comp_id)
         first = dict(reversed(fields))
-        if (first.get(49), first.get(56)) != own:
+        if (first.get(49), first.get(56)) != identity.comp_ids:
             refusal = Refusal(LogonReason.COMP_ID_PROBLEM, "another identity inside the session")
             return refusal.reason, self.verdict_logout(identity, secret, refusal.text)
         logon = await self._prove(identity, fields, peer)
@@ -185,14 +184,9 @@ class Admission:
             await asyncio.sleep(_HANDOVER_STEP_SECONDS)
 
     def _logout(self, identity: Identity, text: str) -> bytes:
-        session = identity.session
-        return encode("5", [
-            (34, "1"),
-            (49, session.target_comp_id or f"Kalshi{session.role}"),
-            (52, utc_text(self._clock(), microseconds=session.microseconds)),
-            (56, session.sender_comp_id),
-            (58, text),
-        ])  # fmt: skip
+        sender, target = identity.comp_ids
+        now = utc_text(self._clock(), microseconds=identity.session.microseconds)
+        return encode("5", [(34, "1"), (49, target), (52, now), (56, sender), (58, text)])
 
     def _verdict_logon(self, identity: Identity, secret: str, connection: str, text: str) -> bytes:
         body = [(98, "0"), (108, _VERDICT_HEARTBEAT), (CONNECTION_TAG, connection)]
@@ -208,13 +202,9 @@ class Admission:
     def _verdict(
         self, identity: Identity, msg_type: str, secret: str, text: str, body: Fields
     ) -> bytes:
-        session = identity.session
-        header = [
-            (34, _VERDICT_SEQUENCE),
-            (49, session.sender_comp_id),
-            (52, utc_text(self._clock())),
-            (56, session.target_comp_id or f"Kalshi{session.role}"),
-        ]
+        sender, target = identity.comp_ids
+        now = utc_text(self._clock())
+        header = [(34, _VERDICT_SEQUENCE), (49, sender), (52, now), (56, target)]
         return encode(msg_type, [*header, *body, (SECRET_TAG, secret), (VERDICT_TAG, text)])
 
 

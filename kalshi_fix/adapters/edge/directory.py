@@ -29,6 +29,12 @@ class Identity:
         """Name of the session."""
         return self.session.name
 
+    @property
+    def comp_ids(self) -> tuple[str, str]:
+        """SenderCompID and TargetCompID as the client sends them."""
+        session = self.session
+        return session.sender_comp_id, session.target_comp_id or f"Kalshi{session.role}"
+
 
 @frozen
 class Directory:
@@ -44,9 +50,8 @@ class Directory:
         identities: dict[tuple[int, str, str], Identity] = {}
         for session in settings.sessions:
             port = session.port or edge.ports.get(session.role, 0)
-            target = session.target_comp_id or f"Kalshi{session.role}"
-            key = (port, session.sender_comp_id, target)
-            identities[key] = Identity(session, _rules(edge, session))
+            identity = Identity(session, _rules(edge, session))
+            identities[port, *identity.comp_ids] = identity
         ports = {*edge.ports.values(), *(port for port, _, _ in identities)} - {0}
         return cls(identities, tuple(sorted(ports)))
 
@@ -65,7 +70,7 @@ def _rules(edge: EdgeSettings, session: SessionSettings) -> LogonRules:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own; a name other than localhost is not."""
+    """Whether an address is this machine's own; no name but localhost is."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -114,7 +114,8 @@ def data_fields_fit(frame: bytes) -> bool:
         if data_tag is None:
             continue
         found, _, data = fields[at + 1].partition(b"=")
-        if found != b"%d" % data_tag or not length.isdigit() or int(length) != len(data):
+        # compared as text: a number of ten thousand digits must not be worked out
+        if found != b"%d" % data_tag or (length.lstrip(b"0") or b"0") != b"%d" % len(data):
             return False
     return True
 

@@ -10,7 +10,7 @@ from typing import cast
 
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Answer, Drop, Seated
 from kalshi_fix.adapters.edge.frames import NotALogonError, first_frame
-from kalshi_fix.adapters.edge.relay import Relay
+from kalshi_fix.adapters.edge.relay import Relay, end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
 
 
@@ -191,7 +191,7 @@ class Handshake(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.resume_reading()
-        self.transport.write_eof()
+        end_writing(self.transport)
         seconds = self._around.settings.linger_seconds
         self._deadline = self._loop.call_later(seconds, self.transport.abort)
 

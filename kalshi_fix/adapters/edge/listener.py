@@ -59,7 +59,7 @@ class Edge:
         return self._directory.ports
 
     @property
-    def listening(self) -> bool:
+    def is_listening(self) -> bool:
         """Whether every port is open."""
         return len(self._servers) == len(self.ports) and all(s.is_serving() for s in self._servers)
 
@@ -89,7 +89,9 @@ class Edge:
                 on_end=self._ended,
             )
 
-        return await asyncio.get_running_loop().create_server(handshake, host, port)
+        return await asyncio.get_running_loop().create_server(
+            handshake, host, port, backlog=self._settings.unauthenticated_max
+        )
 
     def _enter(self, stranger: Handshake) -> str:
         if len(self._strangers) >= self._settings.unauthenticated_max:

@@ -242,7 +242,7 @@ class Relay:
             return
         if not self.client.is_closing():
             self._set_reading()
-            self.client.write_eof()
+            end_writing(self.client)
         self._mute = True
         self._within(self._limits.linger_seconds)
 
@@ -286,6 +286,14 @@ class Relay:
             session=self._seated.identity.name, connection=self.connection
         )
         return log
+
+
+def end_writing(transport: asyncio.Transport) -> None:
+    """Sends what is left, then the end; reading goes on where the transport can do that."""
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
 
 
 class ClientSide(asyncio.Protocol):
