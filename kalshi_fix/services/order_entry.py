@@ -16,6 +16,7 @@ from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Dialect, Reports
 from kalshi_fix.fix.refusal import Refusal
 from kalshi_fix.messages import events as e
+from kalshi_fix.services.gather import Gather
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.post_trade import may_see
 from kalshi_fix.services.service import Reaction, SessionView
@@ -26,10 +27,17 @@ _DIALECTS: Final = {
     for venue_tags in (False, True)
     for microseconds in (False, True)
 }
+# Answers to what may have been asked of every shard.
+_ANSWERS: Final = frozenset(
+    {e.MassCanceled, e.StatusReported, e.PositionsReported, e.CollateralReported}
+)
 
 
 class OrderEntry:
-    """The service of NR and RT sessions."""
+    """The service of NR and RT sessions.
+
+    With more than one shard its caller lets one thread in at a time: answers are gathered here.
+    """
 
     def __init__(
         self,
@@ -52,6 +60,7 @@ class OrderEntry:
         self._policy = policy
         self._gateway = gateway
         self._reports = tuple(reports) or (Reports(),)
+        self._gather = Gather(len(self._reports))
         self._reject_numbers = count(first_reject)
         self._routes: dict[type[Any], Callable[[Any, Reports], Delivery]] = {
             e.Execution: self._on_execution,
@@ -78,6 +87,7 @@ class OrderEntry:
             self._policy.throttle.abandoned(session.name, message.msg_type)
             refused = refusals.render(command, message, at, microseconds=session.microseconds)
             return Reaction([*replies, refused], [])
+        self._gather.asked(command)
         return Reaction(replies, [command])
 
     def on_failure(self, session: SessionView, message: FixMessage, at: int) -> Reaction:
@@ -91,7 +101,14 @@ class OrderEntry:
     def on_event(self, event: e.Event, shard: int = 0) -> Delivery:
         """(session, message) of every session here that this event concerns, in order."""
         route = self._routes.get(type(event))
-        return route(event, self._reports[shard]) if route is not None else []
+        if route is None:
+            return []
+        if type(event) not in _ANSWERS:
+            return route(event, self._reports[shard])
+        found: Delivery = []
+        for at_shard, answer in self._gather.take(event, shard):
+            found += route(answer, self._reports[at_shard])
+        return found
 
     def _on_execution(self, event: e.Execution, reports: Reports) -> Delivery:
         owner = event.terms.session
