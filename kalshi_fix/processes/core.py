@@ -169,7 +169,12 @@ class CoreProcess:
             owner=f"{os.getpid()}:{uuid4().hex}",
             metrics=self._core_metrics,
             log=self._log,
+            progress=self._tell_progress,
         )
+
+    def _tell_progress(self, text: str) -> None:
+        self._beat = time.monotonic()
+        self._state = text
 
     def _await_store(self, action: Callable[[], CoreShard]) -> CoreShard | None:
         """Does something that needs the store, as soon as it is there; None when stopped."""

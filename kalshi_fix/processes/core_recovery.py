@@ -6,6 +6,7 @@ is skipped here as it was when it happened.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from kalshi_fix.adapters.bus import Bus
 from kalshi_fix.adapters.logs import Log
@@ -14,7 +15,7 @@ from kalshi_fix.processes import core_snapshots as snapshots
 from kalshi_fix.processes.core_poison import Failures
 from kalshi_fix.processes.core_replica import Machine, Place, Replica, quarantines
 
-READ_ENTRIES: int = 200
+READ_ENTRIES: Final = 200
 
 
 class RecoveryError(Exception):

@@ -6,7 +6,9 @@ written again.
 """
 
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter, time_ns
+from typing import Final
 
 from attrs import define
 
@@ -20,7 +22,8 @@ from kalshi_fix.processes.core_commits import Commit, Tail, plan
 from kalshi_fix.processes.core_recovery import READ_ENTRIES, RecoveryError, parse_id
 from kalshi_fix.processes.core_replica import Applied, Replica
 
-ENTRIES_PER_READ = 64
+ENTRIES_PER_READ: Final = 64
+BLOCK_MS_MAX: Final = 250  # well below the socket's timeout
 
 
 @define
@@ -63,13 +66,16 @@ class CoreShard:
         owner: str,
         metrics: CoreMetrics,
         log: Log,
+        progress: Callable[[str], None] = lambda _text: None,
     ) -> None:
+        """``progress`` is told, now and then, how far a long replay is."""
         self._bus = bus
         self.replica = replica
         self._settings = settings
         self._owner = owner
         self._metrics = metrics
         self._log = log
+        self._progress = progress
         self._lease_ms = settings.core.lease_ms
         self._token = ""
         self._tail = Tail(Offset(replica.entry_id), replica.last_event, replica.state_hash)
@@ -144,6 +150,7 @@ class CoreShard:
                     f"shard {self._bus.shard}: committed up to {offset.entry_id}, but the commands "
                     f"after {self.replica.entry_id} are missing"
                 )
+            self._progress(f"replaying commands: {entries[0].id} of {offset.entry_id}")
             for entry in entries:
                 if parse_id(entry.id) > target:
                     return
@@ -185,7 +192,7 @@ class CoreShard:
     def _lead(self) -> None:
         """Reads what waits, applies it, commits."""
         if not self._inbox:
-            block_ms = self._lease_ms // 4
+            block_ms = min(self._lease_ms // 4, BLOCK_MS_MAX)
             after = self.replica.entry_id
             self._inbox.extend(self._bus.read_commands(after, ENTRIES_PER_READ, block_ms))
             if len(self._inbox) < ENTRIES_PER_READ:

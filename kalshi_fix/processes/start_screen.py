@@ -39,14 +39,13 @@ class Screen:
             f"edge {metrics.edge}"
         )
         self.progress(f"data: {data.root}   logs: {data.logs}   Ctrl-C stops everything")
-        ports = ", ".join(
-            f"{role} {port}" for role, port in sorted(settings.edge.ports.items(), key=_by_port)
-        )
-        self.progress(f"READY on {settings.edge.host}: {ports}")
+        ports = sorted({(_port(settings, one), one.role) for one in settings.sessions})
+        named = ", ".join(f"{role} {port}" for port, role in ports)
+        self.progress(f"READY on {settings.edge.host}: {named}")
 
 
-def _by_port(item: tuple[str, int]) -> int:
-    return item[1]
+def _port(settings: Settings, session: SessionSettings) -> int:
+    return session.port or settings.edge.ports[session.role]
 
 
 def _sessions_table(settings: Settings) -> Table:
@@ -60,7 +59,7 @@ def _sessions_table(settings: Settings) -> Table:
         table.add_row(
             f"{first.sender_comp_id} .. {last.sender_comp_id}" if several else first.sender_comp_id,
             first.target_comp_id,
-            str(first.port or settings.edge.ports[first.role]),
+            str(_port(settings, first)),
             first.firm,
             (" .. " if several else ", ").join(accounts) or "-",
             first.lane,
