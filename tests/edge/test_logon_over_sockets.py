@@ -25,6 +25,7 @@ from edge_rig import (
     until,
 )
 
+from kalshi_fix.adapters.passwords import hash_password
 from kalshi_fix.fix.time_text import utc_text
 
 BOTH = (session("A-RT", "RT"), session("A-NR", "NR"))
@@ -387,5 +388,23 @@ def test_a_message_without_msg_seq_num_ends_the_session() -> None:
             assert (await client.receive())[58] == "MsgSeqNum missing"
             assert await client.end() == b""
             assert not found.engine.of("D")
+
+    run(test)
+
+
+def test_passwords_are_never_worked_out_on_the_event_loop() -> None:
+    async def test() -> None:
+        costly = session("B-RT", "RT", password_scrypt=hash_password("other", n=2**14))
+        async with rig(edge_settings(*BOTH, costly)) as found:
+            client = await found.logged_on()
+            guessing = [await found.client() for _ in range(8)]
+            for guess in guessing:
+                guess.send(logon("B-RT", t141="Y"))
+            await until(lambda: found.edge._credentials._waiting == len(guessing))
+            client.send(message((35, "1"), (34, 2), (49, "A-RT"), (56, "KalshiRT"), (112, "x")))
+            assert (await client.receive())[112] == "x"
+            assert found.edge._credentials._waiting > 1  # most of them still wait
+            for guess in guessing:
+                assert (await guess.receive())[58] == "INVALID_CREDENTIALS"
 
     run(test)

@@ -141,5 +141,5 @@ class Edge:
         except TimeoutError:
             self._around.log.warning("clients_cut_at_stop", count=len(self._relays))
         for relay in list(self._relays):
-            relay.client.abort()
+            relay.cut("stop")
         self._credentials.close()

@@ -1,12 +1,14 @@
 """One session's bytes between client and engine, both ways, until either is gone.
 
-Client to engine: only frames that pass, in batches. Engine to client: everything, at once, and
-the engine is always read; a client that stays behind is cut, so that nothing ever waits for it.
+Client to engine: only frames that pass, in batches. Engine to client: everything, at once; a
+client that stays behind is cut. The engine is always read, so that nothing ever waits for a client,
+except market data: there it must feel the client's pace, because the gateway merges what waits.
 The last Logout reaches the client before its connection closes. Order of ends: whoever goes
 first, the other is told, flushed and given a bounded time.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -15,8 +17,10 @@ from kalshi_fix.adapters.edge.backlog import Backlog
 from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
 from kalshi_fix.adapters.edge.surroundings import Surroundings
 from kalshi_fix.adapters.logs import Log
+from kalshi_fix.model import Role
 
 _WATCH_SECONDS: Final = 0.5
+_MARKET_DATA_KERNEL_BYTES: Final = 262_144
 _CHECKSUM_FIELD: Final = b"\x0110="
 
 
@@ -50,6 +54,8 @@ class Relay:
         self._deadline: asyncio.TimerHandle | None = None
         self._deciding: asyncio.Task[None] | None = None
         self._engine_full = False
+        self._engine_waits = False  # it is not read just now
+        self._is_conflated = seated.identity.session.role == Role.MD
         self._closing = False  # nothing of the client's is passed on any more
         self._mute = False  # nothing is sent to the client any more
         self._client_gone = False
@@ -81,6 +87,10 @@ class Relay:
             self.client_lost("client")  # the engine learns of the Logon and of its end
             return
         self.client.set_write_buffer_limits(high=0)
+        if self._is_conflated:  # what the kernel keeps cannot be merged any more
+            for side, option in ((engine, socket.SO_RCVBUF), (self.client, socket.SO_SNDBUF)):
+                found = side.get_extra_info("socket")
+                found.setsockopt(socket.SOL_SOCKET, option, _MARKET_DATA_KERNEL_BYTES)
         self.client.set_protocol(ClientSide(self))
         if self._seated.result == ACCEPTED:
             self._pass(rest)
@@ -120,8 +130,7 @@ class Relay:
         elif batch.halt is Halt.NO_MSG_SEQ_NUM:
             self.log_out("MsgSeqNum missing")
         else:
-            self._end("unframeable")
-            self.client.abort()
+            self.cut("unframeable")
 
     async def _logon_again(self, frame: bytes) -> None:
         try:
@@ -129,8 +138,7 @@ class Relay:
         except Exception:  # noqa: BLE001 - one session's fault must not become everybody's
             self._around.meters.faults.inc()
             self._log().exception("logon_in_session_failed")
-            self._end("fault")
-            self.client.abort()
+            self.cut("fault")
 
     async def _decide_again(self, frame: bytes) -> None:
         admission, seated = self._around.admission, self._seated
@@ -177,7 +185,7 @@ class Relay:
     # --- engine to client
 
     def from_engine(self, data: bytes) -> None:
-        """A chunk of the engine's stream: passed on as it is, never left unread."""
+        """A chunk of the engine's stream: passed on as it is."""
         if self._mute:
             return
         self.client.write(data)
@@ -186,8 +194,25 @@ class Relay:
         self._tail = seen[-3:]
         self._around.meters.messages_out.inc(seen.count(_CHECKSUM_FIELD))
         self._around.meters.bytes_out.inc(len(data))
-        if self.client.get_write_buffer_size() > self._limits.slow_reader_bytes:
-            self._cut("bytes")
+        unsent = self.client.get_write_buffer_size()
+        if unsent > self._limits.slow_reader_bytes:
+            self._cut_slow("bytes")
+        elif self._is_conflated and unsent > self._limits.market_data_unsent_bytes:
+            self._read_engine(on=False)
+
+    def _read_engine(self, *, on: bool) -> None:
+        """Market data alone may wait here: then the gateway merges changes instead of sending."""
+        if self._engine is None or self._engine.is_closing() or on is not self._engine_waits:
+            return
+        self._engine_waits = not on
+        if on:
+            self._engine.resume_reading()
+        else:
+            self._engine.pause_reading()
+
+    def client_caught_up(self) -> None:
+        """Everything has been sent."""
+        self._read_engine(on=True)
 
     def client_behind(self) -> None:
         """Some bytes could not be sent at once: watches until they are."""
@@ -196,22 +221,28 @@ class Relay:
 
     def _look(self) -> None:
         self._watch = None
+        if self._mute:
+            return
         unsent = self.client.get_write_buffer_size()
         age = self._backlog.oldest_seconds(self._loop.time(), self._written, unsent)
         if age >= self._limits.slow_reader_seconds:
-            self._cut("seconds")
-        elif unsent and not self._mute:
+            self._cut_slow("seconds")
+        elif unsent:
             self._watch = self._loop.call_later(_WATCH_SECONDS, self._look)
 
-    def _cut(self, limit: str) -> None:
+    def _cut_slow(self, limit: str) -> None:
         self._around.meters.slow_readers.inc()
         unsent = self.client.get_write_buffer_size()
         self._log().warning("slow_reader_cut", limit=limit, unsent_bytes=unsent)
-        self._end("slow_reader")
-        self._mute = True
-        self.client.abort()
+        self.cut("slow_reader")
 
     # --- ends
+
+    def cut(self, cause: str) -> None:
+        """Ends the client's connection at once, whatever is unsent."""
+        self._end(cause)
+        self._mute = True
+        self.client.abort()
 
     def client_finished(self) -> None:
         """The client sends nothing more but may still read: the engine learns it and answers."""
@@ -309,6 +340,10 @@ class ClientSide(asyncio.Protocol):
     def pause_writing(self) -> None:
         """It does not read."""
         self._relay.client_behind()
+
+    def resume_writing(self) -> None:
+        """It has read everything."""
+        self._relay.client_caught_up()
 
     def eof_received(self) -> bool:
         """It will send no more; our direction stays open."""
