@@ -47,6 +47,7 @@ class EdgeSettings:
     clock_seconds: float = 30.0
     slow_reader_seconds: float = 10.0
     slow_reader_bytes: int = 4_194_304
+    market_data_unsent_bytes: int = 65_536  # above it the engine of an MD session waits
     heartbeat_min: int = 2
     heartbeat_max: int = 60
     unauthenticated_max: int = 200
@@ -55,7 +56,7 @@ class EdgeSettings:
     handover_seconds: float = 1.0  # a reconnecting client waits for its old connection to end
     logout_seconds: float = 5.0  # for the engine's Logout, and for the rest after a half-close
     linger_seconds: float = 1.0  # after the last byte to a client, so that it can read it
-    password_threads: int = 2
+    password_threads: int = 1  # each may keep a core busy; logons then take their turn
     password_waiting_max: int = 64
     refusal_log_lines_per_second: int = 20
 
