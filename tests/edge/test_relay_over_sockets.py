@@ -199,15 +199,15 @@ def test_everything_the_engine_sends_reaches_the_client_and_is_counted() -> None
     run(test)
 
 
-async def silent_client(found: Rig) -> Client:
-    """Logs on with a small receive buffer, then never reads again."""
+async def silent_client(found: Rig, sender: str = "A-RT", role: str = "RT") -> Client:
+    """Logs on with a small receive buffer, then does not read."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     made.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", found.port()))
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", found.port(role)))
     client = Client(*await asyncio.open_connection(sock=made))
     found.clients.append(client)
-    client.send(logon())
+    client.send(logon(sender, role, t141="Y"))
     assert (await client.receive())[35] == "A"
     client.writer.transport.pause_reading()
     return client
@@ -245,6 +245,27 @@ def test_a_reader_that_stays_behind_is_cut_after_the_time_allowed() -> None:
             assert 0.5 < time.monotonic() - began < 2
             await until(lambda: not found.count("edge_connections"))
             await found.logged_on()  # and may come back
+
+    run(test)
+
+
+def test_market_data_waits_for_a_slow_client_so_that_the_gateway_can_merge_it() -> None:
+    async def test() -> None:
+        async with rig(edge_settings(session("A-MD", "MD"))) as found:
+            client = await silent_client(found, "A-MD", "MD")
+            flooding = asyncio.create_task(flood(found.engine.writers[0], 12_000_000))
+            (relay,) = found.edge._relays
+            await until(lambda: relay._engine_waits)
+            await asyncio.sleep(0.1)
+            assert not flooding.done()  # the engine feels it
+            assert relay.client.get_write_buffer_size() < 1_000_000
+            client.writer.transport.resume_reading()
+            async with asyncio.timeout(10):
+                got = 0
+                while got < 11_900_000:
+                    got += len(await client.reader.read(1_000_000))
+            await flooding
+            assert not found.count("edge_slow_reader_disconnects_total")
 
     run(test)
 

@@ -10,7 +10,8 @@ from typing import cast
 
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Answer, Drop, Seated
 from kalshi_fix.adapters.edge.frames import NotALogonError, first_frame
-from kalshi_fix.adapters.edge.relay import Relay, end_writing
+from kalshi_fix.adapters.edge.relay import Relay
+from kalshi_fix.adapters.edge.sides import end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
 
 

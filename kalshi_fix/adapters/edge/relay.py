@@ -10,11 +10,12 @@ first, the other is told, flushed and given a bounded time.
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Seated
 from kalshi_fix.adapters.edge.backlog import Backlog
 from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
+from kalshi_fix.adapters.edge.sides import ClientSide, EngineSide, end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.model import Role
@@ -317,69 +318,3 @@ class Relay:
             session=self._seated.identity.name, connection=self.connection
         )
         return log
-
-
-def end_writing(transport: asyncio.Transport) -> None:
-    """Sends what is left, then the end; reading goes on where the transport can do that."""
-    if transport.can_write_eof():
-        transport.write_eof()
-    else:
-        transport.close()
-
-
-class ClientSide(asyncio.Protocol):
-    """The client's events."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-
-    def data_received(self, data: bytes) -> None:
-        """A chunk."""
-        self._relay.from_client(data)
-
-    def pause_writing(self) -> None:
-        """It does not read."""
-        self._relay.client_behind()
-
-    def resume_writing(self) -> None:
-        """It has read everything."""
-        self._relay.client_caught_up()
-
-    def eof_received(self) -> bool:
-        """It will send no more; our direction stays open."""
-        self._relay.client_finished()
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Gone."""
-        self._relay.client_lost("client" if exc is None else "connection")
-
-
-class EngineSide(asyncio.Protocol):
-    """The engine's events."""
-
-    def __init__(self, relay: Relay, rest: bytes) -> None:
-        self._relay = relay
-        self._rest = rest
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
-        engine = cast("asyncio.Transport", transport)  # uvloop's are not of its class
-        self._relay.engine_found(engine, self._rest)
-        self._rest = b""
-
-    def data_received(self, data: bytes) -> None:
-        """A chunk."""
-        self._relay.from_engine(data)
-
-    def pause_writing(self) -> None:
-        """It does not read."""
-        self._relay.engine_full(True)
-
-    def resume_writing(self) -> None:
-        """It does again."""
-        self._relay.engine_full(False)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Gone."""
-        self._relay.engine_lost()
