@@ -30,10 +30,11 @@ from kalshi_fix.messages.batch import VersionError
 from kalshi_fix.messages.codec import UnknownKindError
 from kalshi_fix.processes import core_recovery as recovery
 from kalshi_fix.processes.core_clock import Clock
+from kalshi_fix.processes.core_metrics import CoreMetrics, ExchangeGauges
 from kalshi_fix.processes.core_poison import FAILURES_MAX, Failures
 from kalshi_fix.processes.core_recovery import RecoveryError
 from kalshi_fix.processes.core_replica import Machine, PoisonError
-from kalshi_fix.processes.core_shard import CoreMetrics, CoreShard
+from kalshi_fix.processes.core_shard import CoreShard
 from kalshi_fix.processes.core_snapshots import NewerSnapshotError, Snapshots
 from kalshi_fix.processes.exit_codes import CLEAN, CRASHED, GAVE_WAY, refuse
 
@@ -47,6 +48,7 @@ _REFUSALS: Final = (
 )
 STALLED_SECONDS: Final = 5.0
 FOLLOW_SECONDS: Final = 0.05
+OBSERVE_SECONDS: Final = 0.5
 STORE_RETRY_SECONDS: Final = 0.1
 
 
@@ -61,6 +63,8 @@ class CoreProcess:
         self._log: Log = open_log(f"core-{shard}", settings.log, data.log_file(f"core-{shard}"))
         self.metrics = Metrics(f"core-{shard}")
         self._core_metrics = CoreMetrics.of(self.metrics)
+        self._gauges = ExchangeGauges(self.metrics)
+        self._observe_at = 0.0
         self._snapshots = Snapshots(data.snapshots(shard))
         self._failures = Failures(data.shard(shard))
         self._bus = store.bus(shard)
@@ -199,6 +203,11 @@ class CoreProcess:
         if not busy:
             self._stopping.wait(FOLLOW_SECONDS)
         self._keep_snapshots(core)
+        if self._beat > self._observe_at:
+            self._observe_at = self._beat + OBSERVE_SECONDS
+            exchange = core.replica.machine
+            assert isinstance(exchange, Exchange)
+            self._gauges.observe(exchange)
 
     def _lost(self, error: BusError) -> None:
         if not self._store_lost:
@@ -213,16 +222,16 @@ class CoreProcess:
             if outcome == "ok":
                 self._log.info("snapshot_written", last_event=core.replica.last_event)
             elif outcome:
-                self._log.error("snapshot_failed", error=outcome)
+                self._log.critical("snapshot_failed", error=outcome)
         elif time.monotonic() > self._snapshot_due and core.is_settled:
             self._snapshot_due = time.monotonic() + self._settings.core.snapshot_seconds
             self._snapshots.write_in_child(lambda: recovery.snapshot_of(core.replica))
 
     def _end(self, core: CoreShard) -> None:
         """A clean stop: a snapshot makes the next start quick, a free lease makes it immediate."""
+        if core.is_leading and core.is_settled and not self._snapshots.is_writing:
+            self._snapshots.write(recovery.snapshot_of(core.replica))
         try:
-            if core.is_leading and core.is_settled:
-                self._snapshots.write(recovery.snapshot_of(core.replica))
             core.release()
         except BusError as error:
             self._log.warning("lease_not_released", error=str(error))

@@ -6,6 +6,7 @@ is skipped here as it was when it happened.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from kalshi_fix.adapters.bus import Bus
@@ -49,7 +50,8 @@ def recover(
         if fault:
             log.error("snapshot_does_not_fit", snapshot=str(path), fault=fault)
             continue
-        replica = Replica(restore(snapshot.machine), quarantined)
+        machine = _restored(path, snapshot, restore)
+        replica = Replica(machine, quarantined)
         replica.entry_id = snapshot.entry_id
         replica.last_event = snapshot.last_event
         replica.state_hash = snapshot.state_hash
@@ -65,6 +67,17 @@ def recover(
     return Replica(new(), quarantined)
 
 
+def _restored(
+    path: Path, snapshot: snapshots.Snapshot, restore: Callable[[object], Machine]
+) -> Machine:
+    try:
+        machine = restore(snapshot.machine)
+    except ValueError as error:
+        raise snapshots.NewerSnapshotError(f"snapshot {path}: {error}") from error
+    machine.check()
+    return machine
+
+
 def _fault(bus: Bus, snapshot: snapshots.Snapshot) -> str:
     """Why a snapshot does not belong to the stream, "" if it does."""
     if snapshot.last_event == 0:
@@ -78,7 +91,12 @@ def _fault(bus: Bus, snapshot: snapshots.Snapshot) -> str:
 
 
 def snapshot_of(replica: Replica) -> snapshots.Snapshot:
-    """What a replica would be restored from."""
+    """What a replica would be restored from.
+
+    Raises:
+        AssertionError: an invariant of the exchange is broken; nothing may be built on this state.
+    """
+    replica.machine.check()
     return snapshots.Snapshot(
         replica.entry_id,
         replica.last_event,

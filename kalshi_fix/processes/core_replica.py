@@ -50,6 +50,10 @@ class Machine(Protocol):
         """The whole state as plain values."""
         ...
 
+    def check(self) -> None:
+        """Asserts every invariant from scratch."""
+        ...
+
 
 class PoisonError(Exception):
     """The exchange failed on a command: a bug. ``place`` is where."""

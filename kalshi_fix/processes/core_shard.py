@@ -10,48 +10,18 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import Final
 
-from attrs import define
-
 from kalshi_fix.adapters.bus import Bus, Entry, Offset, ShardState, StaleOffsetError
 from kalshi_fix.adapters.logs import Log
-from kalshi_fix.adapters.metrics import BUCKETS_COUNT, Counter, Gauge, Histogram, Metrics
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.processes import seeds
 from kalshi_fix.processes.core_commits import Commit, Tail, plan
+from kalshi_fix.processes.core_metrics import CoreMetrics
 from kalshi_fix.processes.core_recovery import READ_ENTRIES, RecoveryError, parse_id
 from kalshi_fix.processes.core_replica import Applied, Replica
 
 ENTRIES_PER_READ: Final = 64
 BLOCK_MS_MAX: Final = 250  # well below the socket's timeout
-
-
-@define
-class CoreMetrics:
-    """What a core counts."""
-
-    last_sequence: Gauge
-    commands: Counter
-    batch: Histogram
-    commit: Histogram
-    leader: Gauge
-    clock_errors: Counter
-    outages: Counter
-    stopped: Gauge
-
-    @classmethod
-    def of(cls, metrics: Metrics) -> "CoreMetrics":
-        """Registers them."""
-        return cls(
-            metrics.gauge("core_last_sequence", "Number of the shard's last event"),
-            metrics.counter("core_commands_total", "Commands carried out"),
-            metrics.histogram("core_batch_commands", "Commands per commit", BUCKETS_COUNT),
-            metrics.histogram("core_commit_seconds", "Time of a commit in the store"),
-            metrics.gauge("core_leader", "1 while this core leads its shard"),
-            metrics.counter("core_clock_errors_total", "Ticks that could not be appended"),
-            metrics.counter("core_store_outages_total", "Times the store was lost"),
-            metrics.gauge("core_stopped", "1 while the shard waits for a quarantine [0]"),
-        )
 
 
 class CoreShard:

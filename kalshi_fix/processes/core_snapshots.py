@@ -19,6 +19,7 @@ VERSION: Final = 1
 KEPT: Final = 3
 CHILD_SECONDS_MAX: Final = 120
 _CHECKSUM_BYTES: Final = 32
+_WRITTEN, _FAILED, _BROKEN = 0, 1, 3  # exit codes of the child
 
 
 class NewerSnapshotError(Exception):
@@ -75,10 +76,12 @@ class Snapshots:
         self._child = os.fork()
         if self._child:
             return
-        code = 1
+        code = _FAILED
         try:
             self.write(take())
-            code = 0
+            code = _WRITTEN
+        except AssertionError:
+            code = _BROKEN
         finally:
             os._exit(code)
 
@@ -95,7 +98,9 @@ class Snapshots:
         if pid:
             self._child = 0
             code = os.waitstatus_to_exitcode(status)
-            return "ok" if code == 0 else f"the snapshot's process ended with code {code}"
+            if code == _BROKEN:
+                return "an invariant of the exchange is broken: nothing was written"
+            return "ok" if code == _WRITTEN else f"the snapshot's process ended with code {code}"
         if time.monotonic() - self._child_since > CHILD_SECONDS_MAX:
             os.kill(self._child, signal.SIGKILL)
             os.waitpid(self._child, 0)

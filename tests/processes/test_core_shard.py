@@ -277,6 +277,14 @@ def test_a_start_from_a_snapshot_says_what_a_start_from_the_beginning_says(world
     assert restored.replica.machine.told == ["Deposit", "Deposit"]
 
 
+def test_no_snapshot_is_built_on_a_broken_invariant(world: World) -> None:
+    core = world.core()
+    world.tell(c.Dispute("r", "op1", "why", 1, "KX"))
+    core.step(), core.step()
+    with pytest.raises(AssertionError):
+        recovery.snapshot_of(core.replica)
+
+
 def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1

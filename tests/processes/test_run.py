@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import StoreSettings
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.adapters.store_server import DataLock, StoreServer
-from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.messages import commands as c
+from kalshi_fix.messages.batch import CommandBatch, EventEntry
 
 PROGRAM = [sys.executable, str(Path(sys.executable).with_name("kalshi-fix"))]
 START_SECONDS = 60
@@ -115,10 +117,13 @@ class System:
     def readyz(self) -> str:
         return readyz(9305 + self.offset)
 
+    def append(self, payload: bytes) -> str:
+        with closing(Store.of(StoreSettings(), DataDir.find(self.data)).bus("s0")) as bus:
+            return bus.append_commands(payload)
+
     def last_event(self) -> int:
-        bus = Store.of(StoreSettings(), DataDir.find(self.data)).bus("s0")
-        entry = bus.last_event()
-        bus.close()
+        with closing(Store.of(StoreSettings(), DataDir.find(self.data)).bus("s0")) as bus:
+            entry = bus.last_event()
         return EventEntry.unpack(entry.payload).last if entry else 0
 
 
@@ -223,6 +228,18 @@ def test_a_standby_takes_over_within_a_second(system: System) -> None:
     assert took < 2, took
 
 
+def test_a_shard_that_fails_on_a_command_stops_until_it_is_quarantined(system: System) -> None:
+    wait_for(lambda: system.readyz().startswith("ok"), "all to be ready")
+    entry_id = system.append(b"\xc1 this is no batch of commands")
+    port = 9301 + system.offset
+    wait_for(lambda: "quarantine" in readyz(port), "the shard to stop")
+    assert f"quarantine {entry_id} --index -1" in readyz(port)
+    wait_for(lambda: "core-s0: stopped" in system.readyz(), "the system to say so")
+    skip = c.Quarantine("q1", "op1", "garbage", time.time_ns(), entry_id, -1)
+    system.append(CommandBatch("test", {}, [skip]).pack())
+    wait_for(lambda: system.readyz().startswith("ok"), "the shard to go on")
+
+
 def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: int) -> None:
     elsewhere = DataDir.create(tmp_path / "elsewhere")
     lock = DataLock(elsewhere)
@@ -234,9 +251,8 @@ def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: in
     system = System(tmp_path / "var", offset + 100, "--no-demo-flow", REDIS_URL=url).wait_ready()
     assert "valkey-server" not in system.children()
     assert system.end() == 0
-    bus = Store.of(StoreSettings(), elsewhere).bus("s0")
-    assert bus.last_event() is not None
-    bus.close()
+    with closing(Store.of(StoreSettings(), elsewhere).bus("s0")) as bus:
+        assert bus.last_event() is not None
     assert store.stop(10)
     lock.release()
 

@@ -37,6 +37,9 @@ class TinyMachine:
     def snapshot(self) -> Any:
         return [self.index, list(self.told), self.number]
 
+    def check(self) -> None:
+        assert self.told.count("Dispute") == 0, "a test's broken invariant"
+
     @classmethod
     def restore(cls, plain: Any) -> "TinyMachine":
         machine = cls(plain[0])

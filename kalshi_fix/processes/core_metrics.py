@@ -1,0 +1,54 @@
+"""What a core counts, and what it shows of its exchange's state."""
+
+from attrs import define
+
+from kalshi_fix.adapters.metrics import BUCKETS_COUNT, Counter, Gauge, Histogram, Metrics
+from kalshi_fix.core.exchange import Exchange
+from kalshi_fix.model import MONEY_UNIT
+
+
+@define
+class CoreMetrics:
+    """What a core counts."""
+
+    last_sequence: Gauge
+    commands: Counter
+    batch: Histogram
+    commit: Histogram
+    leader: Gauge
+    clock_errors: Counter
+    outages: Counter
+    stopped: Gauge
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> "CoreMetrics":
+        """Registers them."""
+        return cls(
+            metrics.gauge("core_last_sequence", "Number of the shard's last event"),
+            metrics.counter("core_commands_total", "Commands carried out"),
+            metrics.histogram("core_batch_commands", "Commands per commit", BUCKETS_COUNT),
+            metrics.histogram("core_commit_seconds", "Time of a commit in the store"),
+            metrics.gauge("core_leader", "1 while this core leads its shard"),
+            metrics.counter("core_clock_errors_total", "Ticks that could not be appended"),
+            metrics.counter("core_store_outages_total", "Times the store was lost"),
+            metrics.gauge("core_stopped", "1 while the shard waits for a quarantine [0]"),
+        )
+
+
+class ExchangeGauges:
+    """Gauges of the exchange's own state; `observe` is called by the thread that applies."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._open_orders = metrics.gauge("core_orders_open", "Orders resting in the books")
+        self._books = metrics.gauge("core_books", "Markets of the shard")
+        self._imbalance = metrics.gauge(
+            "core_ledger_imbalance_cents", "Cash, pot and fees minus deposits [exactly 0]"
+        )
+
+    def observe(self, exchange: Exchange) -> None:
+        """Reads the exchange between two commands."""
+        state, ledger = exchange.state, exchange.state.ledger
+        self._open_orders.set(sum(firm.open_orders for firm in state.firms.values()))
+        self._books.set(len(state.markets))
+        imbalance = ledger.cash + ledger.pot + ledger.fees - ledger.deposited
+        self._imbalance.set(imbalance * 100 / MONEY_UNIT)
