@@ -1,6 +1,7 @@
 """A stock QuickFIX client trades on every role and finds nothing to complain about."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -45,7 +46,11 @@ class Desk:
 @pytest.fixture
 def desks(system: RunningSystem) -> Iterator[tuple[Desk, Desk]]:
     with ExitStack() as stack:
-        yield Desk(system, stack, "ALPHA", "qa"), Desk(system, stack, "BRAVO", "qb")
+        both = Desk(system, stack, "ALPHA", "qa"), Desk(system, stack, "BRAVO", "qb")
+        yield both
+        clients = [client for desk in both for client in desk.clients.values()]
+        with ThreadPoolExecutor(len(clients)) as pool:
+            list(pool.map(QuickFixClient.stop, clients))
 
 
 def replacing(order: str, quantity: str, price: str) -> list[Field]:

@@ -7,7 +7,7 @@ from scenarios.scenario_over_tcp import TcpRun, TcpVenue
 
 pytestmark = pytest.mark.acceptance
 OVER_TCP = [
-    (number, scenario) for number, scenario in enumerate(load_all()) if scenario.only != "process"
+    (number, scenario) for number, scenario in enumerate(load_all()) if scenario.only in {"", "tcp"}
 ]
 
 

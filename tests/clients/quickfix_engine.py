@@ -62,6 +62,7 @@ class QuickFixClient(fix.Application):  # type: ignore[misc]
         self.complaints: list[Message] = []
         self.logons: queue.Queue[str] = queue.Queue()
         self._flags = dict(flags)
+        self._stopped = False
         self._firm = sender.split("-", maxsplit=1)[0].rstrip("0123456789").lower()
         self._sender = sender
         self._own_store = tempfile.TemporaryDirectory() if store is None else None
@@ -88,8 +89,14 @@ class QuickFixClient(fix.Application):  # type: ignore[misc]
         self._initiator.start()
         return self
 
+    def stop(self) -> None:
+        """Logs out; takes about a second, and happens once."""
+        if not self._stopped:
+            self._stopped = True
+            self._initiator.stop()
+
     def __exit__(self, *_: object) -> None:
-        self._initiator.stop()
+        self.stop()
         if self._own_store:
             self._own_store.cleanup()
 

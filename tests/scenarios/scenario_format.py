@@ -58,6 +58,31 @@ class Expect:
 
 
 @frozen
+class Connect:
+    """A client connects and says nothing yet (session scenarios)."""
+
+    line: int
+    session: str
+
+
+@frozen
+class SendBytes:
+    """A client sends bytes of its own making (session scenarios)."""
+
+    line: int
+    session: str
+    text: str
+
+
+@frozen
+class ExpectClosed:
+    """The venue closes the client's connection, without another message (session scenarios)."""
+
+    line: int
+    session: str
+
+
+@frozen
 class Advance:
     """Time passes."""
 
@@ -74,7 +99,8 @@ class Operate:
     words: tuple[str, ...]
 
 
-Step = Logon | Leave | Send | Expect | Advance | Operate
+Step = Logon | Leave | Send | Expect | Advance | Operate | Connect | SendBytes | ExpectClosed
+PLACES: Final = ("process", "tcp", "conformance")
 
 
 @frozen
@@ -87,7 +113,7 @@ class Market:
 
 @frozen
 class Scenario:
-    """One file. ``rule`` is its opening comment; ``only`` is "", "process" or "tcp"."""
+    """One file. ``rule`` is its opening comment; ``only`` is one of `PLACES`, "" = everywhere."""
 
     name: str
     rule: str
@@ -134,6 +160,8 @@ def _send(line: int, rest: str) -> Step:
 
 def _expect(line: int, rest: str) -> Step:
     session, _, message = rest.partition(" ")
+    if message == "closed":
+        return ExpectClosed(line, session)
     return Expect(line, session, () if message == "nothing" else parse_fields(message))
 
 
@@ -146,7 +174,9 @@ _STEPS: Final[dict[str, Callable[[int, str], Step]]] = {
     "logon": _logon,
     "logout": lambda line, rest: Leave(line, rest, orderly=True),
     "disconnect": lambda line, rest: Leave(line, rest, orderly=False),
+    "connect": Connect,
     "I": _send,
+    "B": lambda line, rest: SendBytes(line, *rest.split(" ", 1)),
     "E": _expect,
     "advance": lambda line, rest: Advance(line, float(rest)),
     "admin": _operate,
@@ -177,7 +207,7 @@ def parse(name: str, text: str) -> Scenario:
         try:
             if line.startswith("#"):
                 rule += [] if steps else [line.lstrip("# ")]
-            elif word == "only" and rest in {"process", "tcp"}:
+            elif word == "only" and rest in PLACES:
                 only = rest
             elif word == "market":
                 market = _market(rest)
