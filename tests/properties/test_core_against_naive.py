@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 from core.core_venue import DAY_END, START, Venue
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from properties.naive_exchange import NaiveExchange, rows_of
@@ -55,6 +55,14 @@ class CoreAgainstNaive(RuleBasedStateMachine):
         self.ledger = RebuiltLedger()
         self.depth = RebuiltDepth()
         self.follow(self.venue.events)
+        self.group("ALPHA", 1, 3)
+        self.group("BRAVO", 1, 2)
+        for session, side, price, group in (
+            ("BRAVO", "buy", 48, "G2"), ("CHARLIE", "buy", 49, ""), ("ALPHA", "buy", 48, "G1"),
+            ("BRAVO", "sell", 52, "G2"), ("CHARLIE", "sell", 51, ""), ("ALPHA", "sell", 51, "G1"),
+        ):  # fmt: skip
+            order = self.venue.order(side, session, self.next_id(), 2, price, group=group)
+            self.remember(session, self.run(order))
 
     def follow(self, events: list[e.Event]) -> None:
         for event in events:
@@ -88,8 +96,6 @@ class CoreAgainstNaive(RuleBasedStateMachine):
     )  # fmt: skip
     def new(self, **drawn: Any) -> None:
         how, extra = drawn["how"], drawn["extra"]
-        groups = sorted(self.naive.groups)
-        assume(groups or how != "group")
         options: dict[str, dict[str, Any]] = {
             "gtc": {}, "post": {"inst": 1}, "ioc": {"tif": 3}, "fok": {"tif": 4},
             "market": {"ord_type": 1, "tif": (1, 3, 4)[extra % 3]},
@@ -98,7 +104,7 @@ class CoreAgainstNaive(RuleBasedStateMachine):
             "past": {"tif": 6, "expire_at": self.venue.now - extra}, "day": {"tif": 0},
             "cost": {"max_cost": 1 + 10_000 * extra}, "cost-ioc": {"max_cost": 5_000 * extra, "tif": 3},
             "cost-fok": {"max_cost": 1 + 10_000 * extra, "tif": 4},
-            "group": {"group": groups[extra % len(groups)] if groups else ""},
+            "group": {"group": self.group_of(drawn["session"], extra)},
         }  # fmt: skip
         session = drawn["session"]
         command = self.venue.order(
@@ -108,10 +114,27 @@ class CoreAgainstNaive(RuleBasedStateMachine):
         )  # fmt: skip
         self.remember(session, self.run(command))
 
+    def group_of(self, session: str, pick: int) -> str:
+        """Mostly one of the session's own account, at times somebody else's."""
+        own = [n for n, g in self.naive.groups.items() if g["account"] == SESSIONS[session][1]]
+        groups = own if own and pick % 8 else sorted(self.naive.groups)
+        return groups[pick % len(groups)]
+
+    @rule(session=NAMES, side=SIDES, quantity=QUANTITIES, price=PRICES)
+    def plain(self, session: str, side: str, quantity: float, price: int) -> None:
+        """The commonest order of all."""
+        command = self.venue.order(side, session, self.next_id(), quantity, price)
+        self.remember(session, self.run(command))
+
+    @rule(session=NAMES, side=SIDES, quantity=QUANTITIES)
+    def take(self, session: str, side: str, quantity: float) -> None:
+        """Takes whatever there is."""
+        price = 99 if side == "buy" else 1
+        command = self.venue.order(side, session, self.next_id(), quantity, price, tif=3, stp=2)
+        self.remember(session, self.run(command))
+
     def chosen(self, session: str, pick: int) -> tuple[str, str, str]:
-        known = self.last.get(session, [])
-        assume(known)
-        recent = known[-6:]
+        recent = self.last.get(session, [])[-6:] or [("nothing", "buy", "M")]
         return recent[pick % len(recent)]
 
     @rule(session=NAMES, pick=st.integers(0, 5), wrong_side=st.integers(0, 9))
@@ -144,55 +167,54 @@ class CoreAgainstNaive(RuleBasedStateMachine):
                            price, drawn["tif"], expire_at)
         ))  # fmt: skip
 
-    @rule(session=NAMES, kind=st.sampled_from("17"), side=st.integers(0, 2), firm=st.booleans())
-    def mass_cancel(self, session: str, kind: str, side: int, firm: bool) -> None:
+    def mass_cancel(self, pick: int) -> None:
+        session = sorted(SESSIONS)[pick % 4]
         head = self.venue.head(session, {})
+        kind = "17"[pick // 4 % 2]
         symbol = "M" if kind == "1" else ""
-        self.run(c.MassCancel(*head, self.next_id(), kind, symbol, side, "", firm, False))
+        firm = pick % 3 == 0
+        self.run(c.MassCancel(*head, self.next_id(), kind, symbol, pick % 5 % 3, "", firm, False))
 
     @rule(session=NAMES, action=st.sampled_from([1, 1, 2, 4, 5]), limit=st.integers(1, 4))
     def group(self, session: str, action: int, limit: int) -> None:
         known = sorted(self.naive.groups)
-        assume(known or action == 1)
-        name = "" if action == 1 else known[-1]
+        name = "" if action == 1 else [*known, "G99"][limit * 7 % (len(known) + 1)]
         head = self.venue.head(session, {})
         self.run(c.ManageOrderGroup(*head, action, name, limit * 100, ""))
 
-    @rule(seconds=st.sampled_from([0.5, 1, 2]))
-    def advance(self, seconds: float) -> None:
-        self.venue.now += round(seconds * NANOS)
-        self.run(c.AdvanceTime(self.venue.now))
-
-    def admin(self, kind: Any, *values: Any) -> None:
+    def admin(self, kind: Any, *values: Any) -> list[e.Event]:
         self.ids += 1
-        self.run(kind(f"q{self.ids}", "op", "", self.venue.now, *values))
+        return self.run(kind(f"q{self.ids}", "op", "", self.venue.now, *values))
 
-    @rule(
-        account=st.sampled_from(["ALPHA", "BRAVO"]),
-        name=st.sampled_from(["order_size", "open_orders", "position"]),
-        value=st.sampled_from([0, 0, 2]),
-    )
-    def limit_count(self, account: str, name: str, value: int) -> None:
-        scale = 1 if name == "open_orders" else 100
+    def limit(self, pick: int) -> None:
+        """Sets one limit, mostly off again."""
+        names = ("order_size", "open_orders", "position", "order_value", "exposure")
+        name = names[pick % 5]
+        scale = {"open_orders": 1, "order_value": 1_000_000, "exposure": 1_000_000}.get(name, 100)
+        value = (0, 0, 2, 9)[pick // 5 % 4]
+        account = ("ALPHA", "BRAVO")[pick // 20 % 2]
         self.admin(c.SetLimits, "account", account, {name: value * scale})
 
-    @rule(name=st.sampled_from(["order_value", "exposure"]), value=st.sampled_from([0, 0, 2, 9]))
-    def limit_money(self, name: str, value: int) -> None:
-        self.admin(c.SetLimits, "account", "BRAVO", {name: value * 1_000_000})
+    def kill(self, pick: int) -> None:
+        self.admin(c.KillSwitch, "session", sorted(SESSIONS)[pick % 4], pick % 7 == 0)
 
-    @rule(name=NAMES, killed=st.sampled_from([True, False, False]))
-    def kill(self, name: str, killed: bool) -> None:
-        self.admin(c.KillSwitch, "session", name, killed)
+    def pause(self, pick: int) -> None:
+        self.admin(c.SetMarketStatus, "M", "active" if pick % 5 else "paused")
 
-    @rule(status=st.sampled_from(["paused", "active", "active"]))
-    def pause(self, status: str) -> None:
-        self.admin(c.SetMarketStatus, "M", status)
+    @rule(what=st.sampled_from(["advance", "limit", "kill", "pause", "mass_cancel"]),
+          pick=st.integers(0, 99))  # fmt: skip
+    def operate(self, what: str, pick: int) -> None:
+        """What happens now and then; one rule, so that orders come more often."""
+        getattr(self, what)(pick)
+
+    def advance(self, pick: int) -> None:
+        self.venue.now += (1 + pick % 4) * NANOS // 2
+        self.run(c.AdvanceTime(self.venue.now))
 
     @rule(back=st.integers(0, 3))
     def bust(self, back: int) -> None:
         """Busts a recent trade; the core refuses where an account could not pay."""
-        known = sorted(self.naive.trades)
-        assume(known)
+        known = sorted(self.naive.trades) or [0]
         trade_id = known[-1 - back % len(known)]
         self.ids += 1
         command = c.BustTrade(f"q{self.ids}", "op", "", self.venue.now, trade_id)
@@ -234,8 +256,9 @@ class CoreAgainstNaive(RuleBasedStateMachine):
 
 
 CoreAgainstNaive.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=300,
+    derandomize=True,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
