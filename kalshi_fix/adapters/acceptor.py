@@ -44,6 +44,10 @@ _LOGON_PREFIX: Final = "Rejected Logon Attempt: "
 _GAP_TEXT: Final = "MsgSeqNum gap"
 
 
+class EngineConfigError(Exception):
+    """The engine refuses its settings: a session, its store directory or the dictionary."""
+
+
 @frozen(kw_only=True)
 class EngineSession:
     """One FIX identity as the engine sees it: the server is the sender."""
@@ -266,14 +270,19 @@ class Acceptor:
         self._application = _Application(events, sessions, count_failure, log)
         configuration = _configuration(sessions, settings, datetime.now(UTC))
         self._factory = fix.FileStoreFactory(configuration)
-        self._engine = fix.ThreadedSocketAcceptor(self._application, self._factory, configuration)
+        try:
+            self._engine = fix.ThreadedSocketAcceptor(
+                self._application, self._factory, configuration
+            )
+            self._dictionary = fix.DataDictionary(str(settings.dictionary))
+        except fix.ConfigError as error:
+            raise EngineConfigError(str(error)) from error
         self._sessions = {
             session.name: fix.Session.lookupSession(_session_id(session)) for session in sessions
         }
         for session in self._sessions.values():
             session.setIsNonStopSession(True)
         self._ids = {session.name: _session_id(session) for session in sessions}
-        self._dictionary = fix.DataDictionary(str(settings.dictionary))
         self._thread = threading.local()
 
     def start(self) -> int:
@@ -285,8 +294,13 @@ class Acceptor:
         return self.port
 
     def stop(self) -> None:
-        """Logs everybody out, waits a moment for the answers, closes."""
+        """Logs everybody out, waits a moment for the answers, closes the connections."""
         self._engine.stop()
+
+    def close(self) -> None:
+        """Frees the engine and its session names; after `stop`, when no thread sends any more."""
+        self._sessions.clear()
+        self._engine = None
 
     def send(self, session: str, message: FixMessage) -> bool:
         """Numbers, stores and, if the session is up, sends. One engine message per thread."""

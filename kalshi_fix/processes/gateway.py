@@ -5,28 +5,29 @@ gone, however it went.
 """
 
 import fcntl
+import gc
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from kalshi_fix.adapters.acceptor import EngineConfigError
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir, next_boot
-from kalshi_fix.adapters.redis_url import StoreUrlError
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.processes.exit_codes import CLEAN, refuse
 from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 from kalshi_fix.processes.gateway_reader import PositionError
+from kalshi_fix.processes.gateway_state import LaneStateError
 
-EXIT_CONFIGURATION: Final = 2
-EXIT_FAILURE: Final = 70
 _LOCK_POLL_SECONDS: Final = 0.05
+_GC_ALLOCATIONS: Final = 50_000  # messages hold no cycles: look seldom
 _RECOVER_AGAIN_SECONDS: Final = 0.2
 
 
@@ -48,12 +49,12 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     """Serves the lane ``name`` until SIGTERM or SIGINT.
 
     Returns:
-        0 after a clean stop, 2 when it cannot start as configured, 70 when recovery is impossible.
+        0 after a clean stop, 2 when it cannot start as configured or recovery is impossible. A
+        failure while it serves ends the process with 70, wherever it happens.
     """
     lanes = [lane.name for lane in settings.lanes]
     if name not in lanes or not any(session.lane == name for session in settings.sessions):
-        sys.stderr.write(f"gateway: no session has the lane {name!r}; there are {lanes}\n")
-        return EXIT_CONFIGURATION
+        return refuse(f"gateway: no session has the lane {name!r}; there are {', '.join(lanes)}")
     process = f"gateway-{name}"
     log = open_log(process, settings.log, data.log_file(process))
     stop = threading.Event()
@@ -63,14 +64,13 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     health = _Health()
     ports = instance_ports(settings.metrics.gateway, lanes.index(name), len(lanes))
     try:
-        store = Store.of(settings.store, data)
         metrics.serve(settings.metrics.host, ports, health.healthy, health.ready)
-    except (StoreUrlError, OSError) as error:
-        sys.stderr.write(f"gateway {name}: {error}\n")
-        return EXIT_CONFIGURATION
+    except OSError as error:
+        return refuse(f"gateway {name}: no port for metrics from {ports[0]} on: {error.strerror}")
+    store = Store.of(settings.store, data)
     with _lock(data.lane_lock(name), stop) as is_ours:
         if not is_ours:
-            return 0
+            return CLEAN
         around = Surroundings(
             name=name,
             boot=next_boot(data.lane_boot(name)),
@@ -87,25 +87,25 @@ def _serve(around: Surroundings, health: _Health, stop: threading.Event, log: Lo
     health.waiting = "recovering"
     try:
         lane = Lane(around)
-    except ValueError as error:
-        log.critical("lane_state_damaged", error=str(error))
-        sys.stderr.write(f"gateway {around.name}: the lane's state file is damaged: {error}\n")
-        return EXIT_FAILURE
+    except (LaneStateError, EngineConfigError) as error:
+        log.critical("lane_cannot_start", error=str(error))
+        return refuse(f"gateway {around.name}: {error}")
     try:
         while not _recover(lane, log):
             if stop.wait(_RECOVER_AGAIN_SECONDS):
-                return 0
+                return CLEAN
     except PositionError as error:
         log.critical("position_lost", error=str(error))
-        sys.stderr.write(f"gateway {around.name}: {error}\n")
-        return EXIT_FAILURE
+        return refuse(f"gateway {around.name}: {error}")
     lane.start()
+    gc.collect()
+    gc.freeze()  # what is there now stays; collections look at what comes and goes
+    gc.set_threshold(_GC_ALLOCATIONS)
     health.lane = lane
     stop.wait()
     lane.stop()
-    # the engine's threads are gone or hold nothing; its static objects need no taking down
     around.metrics.close()
-    return 0
+    return CLEAN
 
 
 def _recover(lane: Lane, log: Log) -> bool:

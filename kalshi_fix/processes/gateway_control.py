@@ -2,8 +2,14 @@
 
 A thread per connection, because an answer waits for the core. Knows lines and sockets; what they
 mean is `gateway_opening`.
+
+The FIX engine looks once more at a socket it has closed, by its number. Had the question of a
+client that comes back at once been given that number, the engine would swallow it. So connections
+are accepted on a low number kept for that, and moved out of the engine's reach.
 """
 
+import fcntl
+import os
 import socket
 import socketserver
 import threading
@@ -17,6 +23,7 @@ from kalshi_fix.adapters.logs import Log
 
 LINE_BYTES_MAX: Final = 4_096
 _IDLE_SECONDS: Final = 30.0
+_OUT_OF_REACH: Final = 512  # above any number the engine's own connections get
 Answer = Callable[[OpenRequest], OpenAnswer]
 
 
@@ -53,7 +60,23 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.answer = answer
         self.log = log
         self._free = threading.BoundedSemaphore(connections_max)
+        self._reserved = os.open(os.devnull, os.O_RDONLY)
         super().__init__(str(path), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accepts on the reserved number, then moves the connection up; see the module."""
+        os.close(self._reserved)
+        try:
+            with self.socket.accept()[0] as accepted:
+                moved = fcntl.fcntl(accepted.fileno(), fcntl.F_DUPFD_CLOEXEC, _OUT_OF_REACH)
+        finally:
+            self._reserved = os.open(os.devnull, os.O_RDONLY)
+        return socket.socket(fileno=moved), ""
+
+    def server_close(self) -> None:
+        """Closes the listener and what was reserved."""
+        super().server_close()
+        os.close(self._reserved)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """One thread per connection, as many as are allowed."""

@@ -107,6 +107,7 @@ class Lane:
         self._pulse = self._build_pulse()
         self._feeds: list[MarketDataFeed] = []
         self._control: ControlServer | None = None
+        self._is_stopped = False
 
     # --- life
 
@@ -148,7 +149,10 @@ class Lane:
         self._log.info("gateway_serving", engine_port=port, sessions=len(self.links))
 
     def stop(self) -> None:
-        """Logs everybody out, puts away what is on its way, records positions."""
+        """Logs everybody out, puts away what is on its way, records positions. Once."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         if self._control is not None:
             self._control.stop()
         for feed in self._feeds:
@@ -161,6 +165,7 @@ class Lane:
         for reader in self._readers:
             reader.stop(_STOP_SECONDS)
         self._pulse.stop(_STOP_SECONDS)
+        self._engine.close()
         self._log.info("gateway_stopped")
 
     def health(self) -> str:
@@ -223,6 +228,9 @@ class Lane:
         return Acceptor(sessions, settings, shell, self._count_failure, self._log)
 
     def _lost(self, link: Link, cause: str) -> None:
+        link.progress.skip_to(self._engine.expected_incoming(link.name))
+        for book in self._books:
+            book.mark(link.name)
         self._opener.lost(link, cause)
 
     def _count_failure(self, callback: str) -> None:

@@ -14,6 +14,10 @@ from attrs import asdict, define, field, frozen
 from kalshi_fix.messages.events import SessionChanged
 
 
+class LaneStateError(Exception):
+    """The lane's state file cannot be read; the message is one line."""
+
+
 @frozen(slots=True)
 class Opening:
     """One SessionChanged that opened a session, by shard and event number."""
@@ -50,18 +54,18 @@ class LaneState:
         """Reads the file; an empty state where there is none.
 
         Raises:
-            ValueError: the file is damaged.
+            LaneStateError: the file is damaged.
         """
         if not path.exists():
             return cls(path)
-        stored = json.loads(path.read_text())
-        return cls(
-            path,
-            {
+        try:
+            openings = {
                 shard: {name: [Opening(**row) for row in rows] for name, rows in sessions.items()}
-                for shard, sessions in stored.items()
-            },
-        )
+                for shard, sessions in json.loads(path.read_text()).items()
+            }
+        except (ValueError, TypeError, AttributeError) as error:
+            raise LaneStateError(f"{path} is damaged: {error}") from error
+        return cls(path, openings)
 
     def at(self, shard: str, session: str, number: int) -> Opening | None:
         """The opening in force at an event number."""

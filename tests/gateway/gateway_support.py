@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kalshi_fix.adapters.bus import Entry
+from kalshi_fix.adapters.bus import BusDownError, Entry, Offset
 from kalshi_fix.adapters.control import (
     CONNECTION_TAG,
     SECRET_TAG,
@@ -98,8 +98,8 @@ class SmallCore:
         self.confirmed: dict[str, tuple[int, int]] = {}
         self.refuse_opening = ""
         self.orders: dict[str, e.OrderTerms] = {}
-        self.running = threading.Event()
-        self.running.set()
+        self._paused = threading.Event()
+        self._is_idle = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -108,33 +108,46 @@ class SmallCore:
         self._stop.set()
         self._thread.join(2)
 
+    def pause(self) -> None:
+        self._is_idle.clear()
+        self._paused.set()
+        assert self._is_idle.wait(2)
+
+    def resume(self) -> None:
+        self._paused.clear()
+
     def executed(self, kind: type) -> list[Any]:
         return [command for command in self.seen if isinstance(command, kind)]
 
     def _run(self) -> None:
         state = self.bus.acquire("core", 1_000)
         assert state is not None
-        offset, token = state.offset, state.token
+        self._offset, self._token = state.offset, state.token
         clock = 0.0
         while not self._stop.is_set():
-            if not self.running.wait(0.05):
+            if self._paused.is_set():
+                self._is_idle.set()
+                time.sleep(0.01)
                 continue
-            if self.store.down:
+            try:
+                if time.monotonic() - clock > 0.05:
+                    clock = time.monotonic()
+                    tick = CommandBatch("core", {}, [c.AdvanceTime(time.time_ns())])
+                    self.bus.append_commands(tick.pack())
+                for entry in self.bus.read_commands(self._offset.entry_id, 100, 20):
+                    self._commit(entry)
+            except BusDownError:
                 time.sleep(0.02)
-                continue
-            if time.monotonic() - clock > 0.05:
-                clock = time.monotonic()
-                tick = CommandBatch("core", {}, [c.AdvanceTime(time.time_ns())])
-                self.bus.append_commands(tick.pack())
-            for entry in self.bus.read_commands(offset.entry_id, 100, 20):
-                events = self._apply(CommandBatch.unpack(entry.payload))
-                found = []
-                if events:
-                    payload = EventEntry.from_events(b"", events).pack()
-                    found = [Entry(f"{events[-1].number}-0", payload)]
-                after = type(offset)(entry.id)
-                self.bus.commit(token, offset, after, found, 1_000)
-                offset = after
+
+    def _commit(self, entry: Entry) -> None:
+        events = self._apply(CommandBatch.unpack(entry.payload))
+        found = []
+        if events:
+            payload = EventEntry.from_events(b"", events).pack()
+            found = [Entry(f"{events[-1].number}-0", payload)]
+        after = Offset(entry.id)
+        self.bus.commit(self._token, self._offset, after, found, 1_000)
+        self._offset = after
 
     def _apply(self, batch: CommandBatch) -> list[e.Event]:
         for name, (epoch, number) in batch.confirmed.items():
@@ -301,6 +314,7 @@ class Client:
         return self.receive()
 
     def connect(self) -> None:
+        self.drop()
         self._buffer, self._frames = b"", []
         self._socket = socket.create_connection(("127.0.0.1", self.answer.port), timeout=2)
         self._socket.settimeout(PATIENCE_SECONDS)
