@@ -55,7 +55,8 @@ def test_a_bare_new_order_gets_the_defaults() -> None:
         ({38: "9" * 30}, ("INVALID_QUANTITY",)),
         ({38: "0", 44: "1"}, ("INVALID_PRICE", "INVALID_QUANTITY")),
         # orders of FIX that the venue does not trade
-        ({54: "5"}, ("UNSUPPORTED_ORDER",)),
+        ({54: "3"}, ("UNSUPPORTED_ORDER",)),
+        ({54: "G"}, ("UNSUPPORTED_ORDER",)),
         ({40: "3"}, ("UNSUPPORTED_ORDER",)),
         ({59: "2"}, ("UNSUPPORTED_ORDER",)),
         ({18: "G"}, ("UNSUPPORTED_ORDER",)),
@@ -151,6 +152,7 @@ def test_a_cancel_says_what_it_is_about() -> None:
     [
         ({}, Repeat.NONE, AT),
         ({43: "Y", 122: EARLIER}, Repeat.POSS_DUP, EARLIER_AT),
+        ({43: "Y", 122: TIME}, Repeat.POSS_DUP, AT),
         ({97: "Y"}, Repeat.POSS_RESEND, AT),
         ({97: "Y", 122: EARLIER}, Repeat.POSS_RESEND, EARLIER_AT),
         ({122: EARLIER}, Repeat.NONE, AT),

@@ -149,12 +149,32 @@ def test_beyond_shard_0_the_exec_id_and_the_last_market_name_the_shard() -> None
     assert (found[17], found[30]) == (f"{CLOCK};42;1", "1")
 
 
-def test_a_replace_is_not_printed_from_what_was_cached_before() -> None:
+@pytest.mark.parametrize(
+    ("change", "tag", "text"),
+    [({"order_qty": 500}, 38, "5.00"), ({"price": 6_000}, 44, "0.6000"),
+     ({"time_in_force": 0}, 59, "0"), ({"expire_at": AT + 1_000_000_000}, 126,
+                                        "20261122-14:30:01.250")],
+)  # fmt: skip
+def test_a_replace_is_not_printed_from_what_was_cached_before(
+    change: dict[str, int], tag: int, text: str
+) -> None:
     reports = Reports()
-    reports.execution(NEW, PLAIN)
-    replaced = evolve(NEW, terms=evolve(TERMS, order_qty=500, price=6_000))
-    found = fields(reports.execution(replaced, PLAIN))
-    assert (found[38], found[44]) == ("5.00", "0.6000")
+    terms = evolve(TERMS, expire_at=AT)
+    reports.execution(evolve(NEW, terms=terms), PLAIN)
+    replaced = evolve(NEW, terms=evolve(terms, **change))
+    assert fields(reports.execution(replaced, PLAIN))[tag] == text
+
+
+def test_a_session_never_gets_what_was_printed_for_another_dialect() -> None:
+    reports = Reports()
+    event = evolve(NEW, terms=evolve(TERMS, expire_at=AT))
+    found = [
+        dict(reports.execution(event, Dialect(venue, micro)).fields)
+        for venue in (False, True)
+        for micro in (False, True)
+    ]
+    assert [len(item[126]) for item in found] == [21, 24, 21, 24]
+    assert [2964 in item for item in found] == [False, False, True, True]
 
 
 def test_the_cache_of_orders_is_bounded() -> None:

@@ -144,6 +144,7 @@ def test_a_message_on_which_translation_fails_is_answered(
     assert isinstance(error, AttributeError)
     assert (reply.msg_type, reply.get(58)) == (answer, "INTERNAL_ERROR")
     assert reply.get({"8": 103, "9": 102, "j": 380}[answer]) == text
+    assert reply.get(434) == {"F": "1", "G": "2"}.get(msg_type, "")
 
 
 def test_rejects_made_here_have_exec_ids_of_their_own() -> None:
@@ -228,6 +229,12 @@ def test_an_af_is_in_progress_until_its_last_line() -> None:
     busy = only_reply(service.on_message(ALPHA, request("AF"), AT))
     assert busy.get(58).startswith("THROTTLED retry_after_ms=")
     service.on_event(evolve(STATUS, mass=True, last=True))
+    assert service.on_message(ALPHA, request("AF"), AT).commands
+
+
+def test_an_af_refused_here_is_not_in_progress() -> None:
+    service = order_entry(limits={"ALPHA-RT": ThrottleLimits()})
+    assert only_reply(service.on_message(ALPHA, request("AF", {585: "1"}), AT)).get(380) == "5"
     assert service.on_message(ALPHA, request("AF"), AT).commands
 
 
