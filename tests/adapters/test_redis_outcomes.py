@@ -90,6 +90,11 @@ def test_a_write_without_an_answer_may_have_happened(
         write(bus)
 
 
+def test_a_write_that_broke_in_the_middle_may_have_happened() -> None:
+    with scripted(hangs_up) as bus, pytest.raises(OutcomeUnknownError):
+        bus.append_commands(b"x" * 20_000_000)  # more than the sockets hold
+
+
 @pytest.mark.parametrize("serve", [hangs_up, says_nothing])
 def test_a_read_without_an_answer_wrote_nothing(serve: Serve) -> None:
     with scripted(serve) as bus, pytest.raises(BusDownError):

@@ -52,6 +52,13 @@ def test_another_history_has_another_hash() -> None:
     assert one.state_hash != other.state_hash
 
 
+def test_the_hash_covers_all_that_went_before() -> None:
+    last = entry(2, deposit(1, "same"))
+    one, _ = run([entry(1, deposit(1, "a")), last], per_commit=1)
+    other, _ = run([entry(1, deposit(1, "b")), last], per_commit=1)
+    assert one.state_hash != other.state_hash
+
+
 def test_small_entries_share_one_commit_with_one_event_entry() -> None:
     _, commits = run([entry(n, deposit(2)) for n in range(1, 11)], per_commit=10)
     (commit,) = commits
@@ -95,6 +102,17 @@ def test_a_new_leader_writes_only_the_chunks_that_are_missing(written: int) -> N
     there = applied.pieces[written - 1]
     rest = plan([applied], Tail(Offset("1-0", written), there.last, there.state_hash))
     assert rest == whole[1 + written :]
+
+
+def test_only_the_first_entry_s_chunks_can_be_there_already() -> None:
+    entries = [entry(1, deposit(1_200)), entry(2, deposit(1_200))]
+    _, whole = run(entries, per_commit=2)
+    replica = Replica(TinyMachine())
+    applied = [replica.apply(one) for one in entries]
+    there = applied[0].pieces[1]
+    rest = plan(applied, Tail(Offset("0-0", 2), there.last, there.state_hash))
+    assert event_numbers(rest) == list(range(1_001, 2_401))
+    assert rest[-1] == whole[-1]
 
 
 def test_blocks_are_what_packing_the_events_together_gives() -> None:
