@@ -100,8 +100,10 @@ def with_length(frame: bytes, difference: int) -> bytes:
         (b"8=FIX.4.4\x019=+12\x0135=D\x0134=3\x01" + b"58=x\x01" * 9, Garbled.HEADER),
         (b"this is not FIX at all\r\n", Garbled.START),
         (order(3, (58, "a\nb")), Garbled.CONTROL),
-        (order(3, (58, "a\x00b")), Garbled.CONTROL),
-        (order(3, (58, "a\x7fb")), Garbled.CONTROL),
+        (order(3, (11, "a\x7fb")), Garbled.CONTROL),
+        (encode("1", [(34, "3"), (43, "Y"), (112, "a\nb"), (49, "A" * 20)]), Garbled.CONTROL),
+        (encode("3", [(34, "3"), (58, "a\x00b"), (49, "A" * 20)]), Garbled.CONTROL),
+        (encode("\n", [(34, "3"), (43, "Y"), (49, "A" * 20)]), Garbled.CONTROL),
         (order(3, (95, "5"), (96, "four")), Garbled.DATA),
         (order(3, (95, "4"), (58, "four")), Garbled.DATA),
         (order(3, (96, "four"), (95, "4")), Garbled.DATA),
@@ -125,9 +127,15 @@ def test_a_length_that_fits_its_data_passes() -> None:
     assert fed([frame])[:2] == (frame, 1)
 
 
-def test_bytes_above_ascii_pass_for_the_gateway_to_refuse() -> None:
+def test_bytes_above_ascii_pass_for_the_gateway_to_reject() -> None:
     frame = order(2, (58, "caf\xe9"))
     assert fed([frame])[:2] == (frame, 1)
+
+
+def test_control_bytes_pass_once_the_client_sends_them_again_for_the_gateway_to_reject() -> None:
+    again = order(2, (43, "Y"), (58, "a\nb"))
+    assert fed([order(2, (58, "a\nb"))])[1] == 0
+    assert fed([again])[:2] == (again, 1)
 
 
 def test_another_begin_string_passes_for_the_engine_to_log_out() -> None:

@@ -1,9 +1,9 @@
 """Bytes to FIX frames and back: what may pass to the engine, decided byte by byte, without I/O.
 
-A frame passes when 8, 9 and 35 come first, BodyLength and CheckSum are right, no value holds a
-control byte and every length field fits its data. Garbled ones are counted and left out, as FIX
-2.d demands. What a field means is not known here, except Logon and MsgSeqNum, which the relay
-must see.
+A frame passes when 8, 9 and 35 come first, BodyLength and CheckSum are right, every length field
+fits its data and no value holds a control byte. Garbled ones are counted and left out, as FIX 2.d
+demands. What a field means is not known here, except Logon and MsgSeqNum, which the relay must see,
+and PossDupFlag, which proves that odd bytes are meant.
 """
 
 import re
@@ -31,6 +31,7 @@ _DATA_FIELD: Final = {
 _LENGTH_FIELD: Final = re.compile(
     rb"\x01(?:%s)=" % b"|".join(str(tag).encode() for tag in _DATA_FIELD)
 )
+_ENGINE_TYPES: Final = frozenset((b"0", b"1", b"2", b"3", b"4", b"5", b"A"))
 _VISIBLE: Final = bytes((1, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
 
@@ -194,7 +195,7 @@ def _look(data: bytes, at: int, limit: int, *, strict: bool) -> tuple[Garbled | 
         return Garbled.LENGTH, max(body_end, at + 1)
     if int(trailer[1]) != checksum(data, at, body_end):
         return Garbled.CHECKSUM, end
-    fault = _rare_fault(data[at:end]) if strict else None
+    fault = _rare_fault(data[at:end], header[3]) if strict else None
     return fault or _look_inside(data, header, body_end), end
 
 
@@ -218,12 +219,22 @@ def _look_inside(data: bytes, header: re.Match[bytes], body_end: int) -> Garbled
     return None
 
 
-def _rare_fault(frame: bytes) -> Garbled | None:
-    if frame.translate(None, _VISIBLE):
+def _rare_fault(frame: bytes, msg_type: bytes) -> Garbled | None:
+    if frame.translate(None, _VISIBLE) and not _is_sent_again(frame, msg_type):
         return Garbled.CONTROL
     if not data_fields_fit(frame):
         return Garbled.DATA
     return None
+
+
+def _is_sent_again(frame: bytes, msg_type: bytes) -> bool:
+    """Whether control bytes come a second time: then no line garbled them, the client means them.
+
+    Left out again, the engine would ask for the message for ever; the gateway rejects it (3,
+    373=6). Administrative messages are never sent again.
+    """
+    is_application = msg_type.isalnum() and msg_type not in _ENGINE_TYPES
+    return is_application and b"\x0143=Y\x01" in frame
 
 
 def _next_start(data: bytes, at: int) -> int:

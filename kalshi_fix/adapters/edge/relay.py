@@ -89,9 +89,8 @@ class Relay:
             return
         self.client.set_write_buffer_limits(high=0)
         if self._is_conflated:  # what the kernel keeps cannot be merged any more
-            for side, option in ((engine, socket.SO_RCVBUF), (self.client, socket.SO_SNDBUF)):
-                found = side.get_extra_info("socket")
-                found.setsockopt(socket.SOL_SOCKET, option, _MARKET_DATA_KERNEL_BYTES)
+            client = self.client.get_extra_info("socket")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MARKET_DATA_KERNEL_BYTES)
         self.client.set_protocol(ClientSide(self))
         if self._seated.result == ACCEPTED:
             self._pass(rest)
