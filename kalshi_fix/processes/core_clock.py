@@ -17,8 +17,8 @@ from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.processes import seeds
 
 
-class Clock(threading.Thread):
-    """Ticks while `leading` is set. ``trading_day_of`` tells the day the exchange is in."""
+class Clock:
+    """Ticks while `leading` is set. ``current_day`` tells the day the exchange is in."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Clock(threading.Thread):
         errors: Counter,
         log: Log,
     ) -> None:
-        super().__init__(name="clock", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
         self.leading = threading.Event()
         self._stopping = threading.Event()
         self._bus = bus
@@ -38,8 +38,15 @@ class Clock(threading.Thread):
         self._log = log
         self._failing = False
 
-    def run(self) -> None:
-        """Ticks until `stop`."""
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread turns."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
         due = time.monotonic()
         while not self._stopping.is_set():
             if self.leading.wait(0.2):
@@ -74,4 +81,4 @@ class Clock(threading.Thread):
         self._stopping.set()
         self.leading.set()
         self._bus.close()
-        self.join(2)
+        self._thread.join(2)

@@ -21,11 +21,11 @@ class ConfirmedBook:
     """What one shard has not been told yet of how far sessions are settled."""
 
     links: Mapping[str, Link]
-    _marked: set[str] = field(factory=set)
+    _marked: dict[str, None] = field(factory=dict)  # in order: what is written is reproducible
 
     def mark(self, session: str) -> None:
         """A session received something."""
-        self._marked.add(session)
+        self._marked[session] = None
 
     def collect(self) -> Confirmed:
         """Session -> (epoch, number), of those that may have changed."""
@@ -33,7 +33,7 @@ class ConfirmedBook:
         for name in tuple(self._marked):
             progress = self.links[name].progress
             if progress.is_settled():
-                self._marked.discard(name)
+                self._marked.pop(name, None)
             confirmed = progress.confirmed()
             if confirmed > 0 and progress.epoch > 0:
                 found[name] = (progress.epoch, confirmed)

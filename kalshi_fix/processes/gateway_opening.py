@@ -39,9 +39,9 @@ class _Waiting:
 
     connection: str
     shards: int
+    done: threading.Event
     answers: dict[int, SessionChanged] = field(factory=dict)
     is_refused: bool = False  # certainly not taken
-    done: threading.Event = field(factory=threading.Event)
 
 
 class SessionOpener:
@@ -125,7 +125,7 @@ class SessionOpener:
 
     def _ask_core(self, link: Link, request: OpenRequest) -> OpenAnswer:
         is_reset = request.reset or link.settings.reset_on_logon
-        waiting = _Waiting(request.connection, self._shards)
+        waiting = _Waiting(request.connection, self._shards, threading.Event())
         counters: list[int] = []
 
         def remember(counter: int) -> None:
