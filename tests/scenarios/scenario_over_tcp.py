@@ -221,10 +221,11 @@ class TcpRun:
                 still_open.append(report)
             if report.get(912) == "Y":
                 break
-        for number, report in enumerate(still_open):
+        for report in still_open:
+            name = f"{self._run}end-{next(self._fences)}"
             order = [(tag, report.get(tag)) for tag in (37, 55, 54)]
-            head = [(35, "F"), (11, f"{self._run}end-{number}"), (41, report.get(11))]
+            head = [(35, "F"), (11, name), (41, report.get(11))]
             session.send([*head, *order, (60, utc_now())])
-            while (answer := session.receive()).get(11) != f"{self._run}end-{number}":
+            while (answer := session.receive()).get(11) != name:
                 continue
             assert answer.get(150) == "4", answer
