@@ -72,6 +72,12 @@ class GatewayMetrics:
         self.core_stalled = metrics.gauge(
             "fixgw_core_stalled", "1 while the core does not move and new orders are refused [0]"
         )
+        self.md_subscriptions = metrics.gauge(
+            "md_subscriptions", "Market-data subscriptions of this gateway's sessions"
+        )
+        self.md_conflating = metrics.gauge(
+            "md_conflating_sessions", "MD sessions too slow for every change just now [0]"
+        )
         self.already_sent = metrics.counter(
             "fixgw_recovered_reports_total", "Reports found in a session store at a restart"
         )

@@ -76,7 +76,6 @@ class MarketData:
     backlog: Callable[[str], int]
     limits: MarketDataLimits = field(factory=MarketDataLimits)
     follower: DepthFollower = field(init=False)
-    conflated_total: int = field(default=0, init=False)
     _subscriptions: Subscriptions = field(factory=Subscriptions, init=False)
     _reference: ReferenceData = field(init=False)
     _epochs: dict[str, int] = field(factory=dict, init=False)  # by session, of its subscriptions
@@ -92,6 +91,16 @@ class MarketData:
             self.limits.markets_per_message_max,
             self.limits.subscriptions_per_session_max,
         )
+
+    @property
+    def subscription_count(self) -> int:
+        """Subscriptions of all sessions."""
+        return len(self._subscriptions)
+
+    @property
+    def conflating_count(self) -> int:
+        """Sessions that are held back just now."""
+        return len(self._conflating)
 
     # --- requests
 
@@ -282,7 +291,6 @@ class MarketData:
         for session in self._subscriptions.sessions():
             if session not in self._conflating and self.backlog(session) > most:
                 self._conflating.add(session)
-                self.conflated_total += 1
 
     def _release(self) -> list[Addressed]:
         """Sessions whose queue has drained to half get the difference, and go on."""

@@ -63,12 +63,14 @@ class Subscriptions:
 
     _by_session: dict[str, dict[str, Subscription]] = field(factory=dict, init=False)
     _channels: dict[str, dict[ChannelKey, Channel]] = field(factory=dict, init=False)
+    _count: int = field(default=0, init=False)
 
     def add(self, subscription: Subscription) -> None:
         """Adds one; its id must be free."""
         own = self._by_session.setdefault(subscription.session, {})
         assert subscription.request_id not in own, "the service checks for duplicates"
         own[subscription.request_id] = subscription
+        self._count += 1
         key = ChannelKey(subscription.interest, subscription.microseconds)
         for symbol in subscription.symbols:
             channels = self._channels.setdefault(symbol, {})
@@ -87,6 +89,7 @@ class Subscriptions:
         """Removes one that exists."""
         own = self._by_session[session]
         subscription = own.pop(request_id)
+        self._count -= 1
         if not own:
             del self._by_session[session]
         key = ChannelKey(subscription.interest, subscription.microseconds)
@@ -114,4 +117,4 @@ class Subscriptions:
         return channels.values() if channels is not None else ()
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_session.values()))
+        return self._count
