@@ -73,6 +73,7 @@ class CoreProcess:
         self._core: CoreShard | None = None
         self._state = "starting"
         self._snapshot_due = 0.0
+        self._snapshot_commands = 0
         self._store_lost = False
 
     # --- what others ask
@@ -223,9 +224,18 @@ class CoreProcess:
                 self._log.info("snapshot_written", last_event=core.replica.last_event)
             elif outcome:
                 self._log.critical("snapshot_failed", error=outcome)
-        elif time.monotonic() > self._snapshot_due and core.is_settled:
+        elif self._is_snapshot_due(core):
             self._snapshot_due = time.monotonic() + self._settings.core.snapshot_seconds
+            self._snapshot_commands = core.commands
             self._snapshots.write_in_child(lambda: recovery.snapshot_of(core.replica))
+
+    def _is_snapshot_due(self, core: CoreShard) -> bool:
+        """After so much time or so many commands, where the state is one that is committed."""
+        if not core.is_leading or not core.is_settled:
+            return False
+        commands = core.commands - self._snapshot_commands
+        late = time.monotonic() > self._snapshot_due
+        return late or commands >= self._settings.core.snapshot_commands
 
     def _end(self, core: CoreShard) -> None:
         """A clean stop: a snapshot makes the next start quick, a free lease makes it immediate."""

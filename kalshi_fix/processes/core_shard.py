@@ -56,6 +56,7 @@ class CoreShard:
         self._is_seeded = False
         self._ready_from = ""
         self.is_ready = False
+        self.commands = 0  # carried out while leading
 
     @property
     def is_leading(self) -> bool:
@@ -173,6 +174,7 @@ class CoreShard:
             applied.append(self.replica.apply(self._inbox.popleft()))
             commands += applied[-1].commands
         if applied:
+            self.commands += commands
             self._metrics.commands.inc(commands)
             self._metrics.batch.observe(commands)
             self._outbox.extend(plan(applied, self._tail))

@@ -19,6 +19,7 @@ VERSION: Final = 1
 KEPT: Final = 3
 CHILD_SECONDS_MAX: Final = 120
 _CHECKSUM_BYTES: Final = 32
+_FIRST_DESCRIPTOR: Final = 3  # after standard input, output and error
 _WRITTEN, _FAILED, _BROKEN = 0, 1, 3  # exit codes of the child
 
 
@@ -78,6 +79,8 @@ class Snapshots:
             return
         code = _FAILED
         try:
+            # the sockets are the parent's: held here they would outlive it
+            os.closerange(_FIRST_DESCRIPTOR, _last_descriptor() + 1)
             self.write(take())
             code = _WRITTEN
         except AssertionError:
@@ -131,6 +134,10 @@ def read(path: Path) -> Snapshot:
 
 def _checksum(body: bytes) -> bytes:
     return blake2b(body, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _last_descriptor() -> int:
+    return max(int(path.name) for path in Path("/proc/self/fd").iterdir())
 
 
 def _sync(directory: Path) -> None:

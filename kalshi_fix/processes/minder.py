@@ -1,8 +1,8 @@
 """Minds child processes: starts them, asks whether they are ready, restarts what died.
 
 One `Minder` per process of the system. It waits longer before each restart of what dies again and
-again, up to a limit, and never gives up, except when a process says that its configuration is
-wrong.
+again, up to a limit, and never gives up; whether a refused configuration ends the system is the
+supervisor's decision.
 """
 
 import http.client
@@ -58,7 +58,7 @@ class Minder:
         self.log.info("process_started", name=self.name, pid=self.child.pid)
 
     def turn(self) -> bool:
-        """Looks after the process; False when its configuration is wrong and all must stop."""
+        """Looks after the process; False when it has just refused its configuration or data."""
         now = time.monotonic()
         if self.child is None:
             if self._start_at and now >= self._start_at:
@@ -76,20 +76,18 @@ class Minder:
     def _ended(self, code: int, now: float) -> bool:
         """Plans the restart."""
         self.child = None
-        if code == CONFIGURATION:
-            self.status = "refused to start"
-            self.log.error("process_refused", name=self.name)
-            return False
+        refused = code == CONFIGURATION
         if now - self._started > STEADY_SECONDS:
             self._ends = 0
-        wait = BACKOFF_SECONDS[min(self._ends, len(BACKOFF_SECONDS) - 1)]
+        last = len(BACKOFF_SECONDS) - 1
+        wait = BACKOFF_SECONDS[last if refused else min(self._ends, last)]
         self._ends += 1
         self._start_at = now + wait
         self._ask_at = 0.0
         self.status = f"{_end_text(code)}, restart in {wait:g} s"
         say = self.log.warning if code == GAVE_WAY else self.log.error
         say("process_ended", name=self.name, end=_end_text(code), restart_in_seconds=wait)
-        return True
+        return not refused
 
     def ask_to_stop(self) -> None:
         """Asks the process to end; `stop` waits for it."""

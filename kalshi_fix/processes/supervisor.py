@@ -81,6 +81,7 @@ class Supervisor:
         self._lock = DataLock(data)
         self._stopping = threading.Event()
         self._refused = False
+        self._was_ready = False
         self._admin: AdminService | None = None
         self._running: list[_Started] = []
         self.metrics = Metrics("supervisor")
@@ -116,6 +117,7 @@ class Supervisor:
             self._await_ports()
             self._serve_health()
             if self._start():
+                self._was_ready = True  # from now on a file edited wrongly must not stop trading
                 self._screen.ready(self._settings, self._data)
                 self._log.info("ready", pid=os.getpid())
                 self._turn_until(lambda: False)
@@ -201,7 +203,7 @@ class Supervisor:
         tell_at = time.monotonic() + PROGRESS_SECONDS
         while not self._stopping.is_set():
             for started in self._running:
-                if not started.minder.turn():
+                if not started.minder.turn() and not self._was_ready:
                     self._refused = True
                     return False
             self._count()

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import fields
 
 from kalshi_fix.adapters.config import (
     ConfigError,
@@ -11,6 +12,7 @@ from kalshi_fix.adapters.config import (
     load,
     with_port_offset,
 )
+from kalshi_fix.adapters.config_rules import _RANGES
 from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.settings import SessionSettings
 
@@ -145,6 +147,18 @@ def test_what_is_wrong_is_one_line_with_key_and_what_is_allowed(
     document: dict[str, Any], line: str
 ) -> None:
     assert fault(base(**document)).startswith(line)
+
+
+def test_every_number_of_every_process_has_its_range() -> None:
+    settings = demo_settings()
+    parts = ("store", "core", "edge", "gateway", "market_data", "log", "admin")
+    numbers = {
+        (part, one.name)
+        for part in parts
+        for one in fields(type(getattr(settings, part)))
+        if one.type in {int, float}
+    }
+    assert numbers == set(_RANGES)
 
 
 def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
