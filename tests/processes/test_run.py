@@ -1,5 +1,6 @@
 """`kalshi-fix run` with real processes: start, restart, stop, start again."""
 
+import itertools
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from attrs import asdict
 
 from kalshi_fix.adapters.config import demo_settings
 from kalshi_fix.adapters.paths import DataDir
@@ -36,12 +38,17 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> N
         time.sleep(0.02)
 
 
+_offsets = itertools.count(os.getpid())
+
+
 def free_offset() -> int:
-    """A port offset whose ports are free now."""
-    metrics = demo_settings().metrics
-    bases = [*demo_settings().edge.ports.values(), metrics.core, metrics.gateway, metrics.edge]
-    for attempt in range(100):
-        offset = 20_000 + (os.getpid() + attempt) % 150 * 200
+    """A port offset whose ports are free now, all of them below those the kernel hands out."""
+    settings = demo_settings()
+    metrics = asdict(settings.metrics)
+    del metrics["host"]
+    bases = [*settings.edge.ports.values(), *metrics.values(), settings.metrics.gateway + 10]
+    for attempt in itertools.islice(_offsets, 500):
+        offset = 6_000 + attempt % 160 * 100
         try:
             for base in bases:
                 socket.create_server(("127.0.0.1", base + offset)).close()
@@ -182,7 +189,7 @@ def test_whatever_is_killed_is_restarted_and_everything_is_ready_again(
 
 
 def test_a_second_system_on_the_same_data_is_refused(system: System) -> None:
-    line = refused(system.data, system.offset + 100)
+    line = refused(system.data, free_offset())
     assert f"data directory {system.data} is locked by process {system.process.pid}" in line
 
 
@@ -191,19 +198,19 @@ def test_a_port_in_use_is_refused(system: System, tmp_path: Path) -> None:
     assert f"port {8228 + system.offset} on 127.0.0.1: address already in use" in line
 
 
-def test_an_unreachable_store_is_refused(tmp_path: Path, offset: int) -> None:
-    line = refused(tmp_path / "var", offset + 100, REDIS_URL="redis://127.0.0.1:1/0")
+def test_an_unreachable_store_is_refused(tmp_path: Path) -> None:
+    line = refused(tmp_path / "var", free_offset(), REDIS_URL="redis://127.0.0.1:1/0")
     assert "127.0.0.1:1: Connection refused" in line
 
 
-def test_a_store_url_that_is_none_is_refused(tmp_path: Path, offset: int) -> None:
-    assert "allowed are unix:///" in refused(tmp_path / "var", offset + 100, REDIS_URL="http://x")
+def test_a_store_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "allowed are unix:///" in refused(tmp_path / "var", free_offset(), REDIS_URL="http://x")
 
 
-def test_a_wrong_configuration_is_refused(tmp_path: Path, offset: int) -> None:
+def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "kx.toml"
     config.write_text("[edge]\nprots = {}\n")
-    line = refused(tmp_path / "var", offset + 100, "--config", str(config))
+    line = refused(tmp_path / "var", free_offset(), "--config", str(config))
     assert f"{config}: edge.prots: unknown key; allowed are " in line
 
 
@@ -240,7 +247,7 @@ def test_a_shard_that_fails_on_a_command_stops_until_it_is_quarantined(system: S
     wait_for(lambda: system.readyz().startswith("ok"), "the shard to go on")
 
 
-def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: int) -> None:
+def test_an_external_store_is_used_where_one_is_named(tmp_path: Path) -> None:
     elsewhere = DataDir.create(tmp_path / "elsewhere")
     lock = DataLock(elsewhere)
     lock.acquire(0)
@@ -248,7 +255,7 @@ def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: in
     store.start()
     store.wait_ready()
     url = f"unix://{elsewhere.store_socket}"
-    system = System(tmp_path / "var", offset + 100, "--no-demo-flow", REDIS_URL=url).wait_ready()
+    system = System(tmp_path / "var", free_offset(), "--no-demo-flow", REDIS_URL=url).wait_ready()
     assert "valkey-server" not in system.children()
     assert system.end() == 0
     with closing(Store.of(StoreSettings(), elsewhere).bus("s0")) as bus:
@@ -257,17 +264,18 @@ def test_an_external_store_is_used_where_one_is_named(tmp_path: Path, offset: in
     lock.release()
 
 
-def test_a_killed_system_leaves_nothing_behind_and_continues(tmp_path: Path, offset: int) -> None:
+def test_a_killed_system_leaves_nothing_behind_and_continues(tmp_path: Path) -> None:
+    offset = free_offset()
     data = tmp_path / "var"
-    first = System(data, offset + 100, "--no-demo-flow").wait_ready()
+    first = System(data, offset, "--no-demo-flow").wait_ready()
     children, events = first.children(), first.last_event()
     assert events > 0
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     wait_for(lambda: not any(is_alive(pid) for pid in children.values()), "children to be gone")
-    second = System(data, offset + 100, "--no-demo-flow").wait_ready()
+    second = System(data, offset, "--no-demo-flow").wait_ready()
     assert second.last_event() == events, "a start on the same data tells the core nothing new"
     assert second.end(signal.SIGINT) == 0
-    third = System(data, offset + 100, "--no-demo-flow").wait_ready()
+    third = System(data, offset, "--no-demo-flow").wait_ready()
     assert third.last_event() == events
     assert third.end() == 0
 
