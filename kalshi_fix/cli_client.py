@@ -117,14 +117,15 @@ def _typed(screen: Screen, session: str) -> Iterator[str]:
     """Lines from the terminal, with history where the platform has it."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401, PLC0415 - gives input() a history
-    screen.prompt = f"{session}> "
     while True:
+        screen.prompt = f"{session}> "  # written again after what comes in while a person types
         try:
-            yield input(screen.prompt)
+            line = input(screen.prompt)
         except (EOFError, KeyboardInterrupt):
-            screen.prompt = ""
+            line = "quit"
             screen.say("")
-            return
+        screen.prompt = ""
+        yield line
 
 
 class Shell:

@@ -18,8 +18,10 @@ from kalshi_fix.adapters.settings import MarketDataSettings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.services.market_data import MarketData, MarketDataLimits
 from kalshi_fix.services.market_data_format import (
+    EXCHANGE_KEY,
     INDEX_KEY,
     POSITION_KEY,
+    unpack_exchange,
     unpack_index,
     unpack_position,
 )
@@ -121,11 +123,14 @@ class MarketDataFeed:
 
     def _load(self) -> None:
         """Reads every book; the first time it also says where in ``md`` to start."""
-        found = self._bus.get_books([INDEX_KEY, POSITION_KEY])
+        found = self._bus.get_books([INDEX_KEY, POSITION_KEY, EXCHANGE_KEY])
         position = unpack_position(found.get(POSITION_KEY))
         books = self._bus.get_books(unpack_index(found.get(INDEX_KEY)))
         with self._target.lock:
             self._target.service.follower.start(self.shard, position.number)
+            if not self.loaded.is_set():
+                paused = unpack_exchange(found.get(EXCHANGE_KEY))
+                self._target.service.start_exchange(paused=paused)
         self._take_books(books)
         self._after = self._after or position.entry_id
         if not self.loaded.is_set():

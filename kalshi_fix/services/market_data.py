@@ -198,6 +198,10 @@ class MarketData:
             return self._reference.exchange_changed(paused=event.paused, at=event.at)
         return []
 
+    def start_exchange(self, *, paused: bool) -> None:
+        """The exchange's state before the first event this process sees."""
+        self._reference.exchange_paused = paused
+
     def _enter(self, session: str, epoch: int) -> None:
         """An MD session starts a new epoch at every Logon, and with it without subscriptions."""
         if self._epochs.get(session) != epoch:

@@ -3,8 +3,9 @@
 ``md`` entry: ``[version, after, last, [block, ...]]``. A block is a msgpack array of market-event
 rows (``messages.codec``), as the core wrote it; ``last`` is the number of the last event included
 and ``after`` the ``last`` of the entry before, so that a reader sees when entries are missing.
-``book`` of a symbol: a packed ``Depth.to_plain()``. Two more keys, which no symbol can be:
-``_index`` (all symbols) and ``_position`` (md entry id and event number that every book includes).
+``book`` of a symbol: a packed ``Depth.to_plain()``. Three more keys, which no symbol can be:
+``_index`` (all symbols), ``_position`` (md entry id and event number that every book includes) and
+``_exchange`` (whether trading is paused everywhere).
 This module must not know who reads or writes.
 """
 
@@ -21,6 +22,7 @@ from kalshi_fix.services.depth import Depth
 VERSION: Final = 1
 INDEX_KEY: Final = "_index"
 POSITION_KEY: Final = "_position"
+EXCHANGE_KEY: Final = "_exchange"
 
 
 class FeedVersionError(ValueError):
@@ -99,3 +101,14 @@ def pack_position(position: BooksPosition) -> bytes:
 def unpack_position(payload: bytes | None) -> BooksPosition:
     """The place every book includes; the beginning where there is none yet."""
     return BooksPosition(*msgpack.unpackb(payload)) if payload is not None else BooksPosition()
+
+
+def pack_exchange(*, paused: bool) -> bytes:
+    """Whether trading is paused everywhere."""
+    packed: bytes = msgpack.packb(paused)
+    return packed
+
+
+def unpack_exchange(payload: bytes | None) -> bool:
+    """Whether trading is paused everywhere; not, where nobody ever said so."""
+    return payload is not None and msgpack.unpackb(payload) is True

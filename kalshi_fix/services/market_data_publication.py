@@ -7,15 +7,18 @@ stays out of the books until the core has published its depth. This module must 
 
 from attrs import define, field
 
-from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.messages.batch import SHARED, EventEntry
+from kalshi_fix.messages.events import ExchangeChanged
 from kalshi_fix.messages.market_events import DepthPublished, MarketEvent
 from kalshi_fix.services.depth import Depth, Follow
 from kalshi_fix.services.market_data_format import (
+    EXCHANGE_KEY,
     INDEX_KEY,
     POSITION_KEY,
     BooksPosition,
     FeedEntry,
     pack_book,
+    pack_exchange,
     pack_index,
     pack_position,
     unpack_book,
@@ -44,6 +47,7 @@ class Publication:
     _blocks: list[bytes] = field(factory=list, init=False)
     _changed: set[str] = field(factory=set, init=False)
     _index_changed: bool = field(default=True, init=False)
+    _exchange: bytes | None = field(default=None, init=False)  # not yet written
 
     def __attrs_post_init__(self) -> None:
         self._published = self._safe_number = self.number
@@ -62,6 +66,10 @@ class Publication:
         if entry.first > self.number + 1:
             self.lost.add(ALL_MARKETS)
         self.number = entry.last
+        if any(firm == SHARED for firm, _ in entry.firms):
+            for shared in entry.events(frozenset()):
+                if isinstance(shared, ExchangeChanged):
+                    self._exchange = pack_exchange(paused=shared.paused)
         if not entry.market_data:
             return
         self._blocks.append(entry.market_data)
@@ -87,7 +95,7 @@ class Publication:
     @property
     def safe_number(self) -> int:
         """Events up to this one are no longer needed: they are in ``md`` and in the books."""
-        if not (self._blocks or self._changed or self.lost):
+        if not (self._blocks or self.books_due or self.lost):
             self._safe_number = self.number
         return self._safe_number
 
@@ -105,8 +113,8 @@ class Publication:
 
     @property
     def books_due(self) -> bool:
-        """Whether a book differs from its snapshot."""
-        return bool(self._changed)
+        """Whether a book, or the exchange's state, differs from what is in the store."""
+        return bool(self._changed) or self._exchange is not None
 
     def books(self) -> dict[str, bytes]:
         """Snapshots of what changed, by key. Stays until ``books_written``."""
@@ -118,6 +126,8 @@ class Publication:
         }
         if self._index_changed:
             found[INDEX_KEY] = pack_index(self.depths)
+        if self._exchange is not None:
+            found[EXCHANGE_KEY] = self._exchange
         if not self.lost:
             found[POSITION_KEY] = pack_position(BooksPosition(self.entry_id, self.number))
         return found
@@ -126,4 +136,5 @@ class Publication:
         """The snapshots of ``books`` are in the store."""
         self._changed.clear()
         self._index_changed = False
+        self._exchange = None
         self.changed_at = 0

@@ -42,7 +42,7 @@ class ReferenceData:
     depths: Mapping[str, Depth]
     markets_per_message_max: int
     subscriptions_per_session_max: int
-    _exchange_paused: bool = field(default=False, init=False)
+    exchange_paused: bool = field(default=False, init=False)
     _responses: int = field(default=0, init=False)
     _lists: dict[str, str] = field(factory=dict, init=False)  # session -> SecurityReqID
     # session -> (SecurityStatusReqID, symbol) -> six decimals of a second
@@ -106,7 +106,7 @@ class ReferenceData:
             if len(own) >= self.subscriptions_per_session_max:
                 return Refusal("j", "0", f"TOO_MANY_SUBSCRIPTIONS max={len(own)}")
             own[request_id, symbol] = session.microseconds
-        code = trading_status(depth, exchange_paused=self._exchange_paused)
+        code = trading_status(depth, exchange_paused=self.exchange_paused)
         return [
             security_status(
                 request_id,
@@ -128,17 +128,17 @@ class ReferenceData:
 
     def status_changed(self, depth: Depth, before: str) -> list[Addressed]:
         """A market has left state ``before``."""
-        code = trading_status(depth, exchange_paused=self._exchange_paused)
+        code = trading_status(depth, exchange_paused=self.exchange_paused)
         active_again = depth.status == MarketStatus.ACTIVE and before == MarketStatus.PAUSED
-        if active_again and not self._exchange_paused:
+        if active_again and not self.exchange_paused:
             code = RESUMED
         return self._tell(depth, depth.at, code)
 
     def exchange_changed(self, *, paused: bool, at: int) -> list[Addressed]:
         """The exchange was paused or resumed; said of every market that would trade."""
-        if paused == self._exchange_paused:
+        if paused == self.exchange_paused:
             return []
-        self._exchange_paused = paused
+        self.exchange_paused = paused
         found: list[Addressed] = []
         for depth in self.depths.values():
             if depth.status == MarketStatus.ACTIVE:

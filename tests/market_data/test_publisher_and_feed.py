@@ -5,7 +5,7 @@ from typing import Self
 
 import pytest
 from attrs import define, field
-from market_data_parts import BUY, SELL, SYMBOL, BookClient, Tape, request, view
+from market_data_parts import AT, BUY, SELL, SYMBOL, BookClient, Tape, request, view
 
 from kalshi_fix.adapters.bus import Bus, BusDownError, Entry, Offset
 from kalshi_fix.adapters.logs import open_log
@@ -14,6 +14,7 @@ from kalshi_fix.adapters.settings import LogSettings, MarketDataSettings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.messages.batch import CommandBatch, EventEntry
 from kalshi_fix.messages.commands import PublishDepth
+from kalshi_fix.messages.events import ExchangeChanged
 from kalshi_fix.processes.market_data_feed import FeedTarget, MarketDataFeed
 from kalshi_fix.processes.marketdata import Meters, ShardPublisher
 from kalshi_fix.services.depth import Depth
@@ -179,11 +180,14 @@ class Feed:
         self.thread.join(5)
         assert not self.thread.is_alive()
 
+    def ask(self, text: str) -> list[FixMessage]:
+        fields = [part.partition("=") for part in text.split("|")]
+        message = FixMessage(fields[0][2], [(int(tag), value) for tag, _, value in fields[1:]])
+        return self.service.on_message(view("ALPHA-MD"), message, AT).replies
+
     def subscribe(self) -> None:
-        fields = [part.partition("=") for part in request().split("|")]
-        message = FixMessage("V", [(int(tag), value) for tag, _, value in fields[1:]])
         with self.lock:
-            for reply in self.service.on_message(view("ALPHA-MD"), message, 0).replies:
+            for reply in self.ask(request()):
                 self.receive(reply)
 
     def wait(self, condition: Callable[[], bool]) -> None:
@@ -229,6 +233,21 @@ def test_a_feed_that_missed_entries_takes_the_books(connect: Connect, core: Core
         settle(publishing)
         feed.wait(lambda: feed.client.best(SYMBOL, "0")[:1] == [("0.4600", "2.00", "1")])
         feed.wait(lambda: not feed.service.follower.needs_reload(publishing.shard))
+
+
+def test_a_pause_of_the_exchange_is_known_after_a_restart(connect: Connect, core: Core) -> None:
+    core.tape.number += 1
+    core.tape.pending.append(
+        ExchangeChanged(
+            core.tape.number, AT, paused=True, killed=False, trading_day=0, day_ends_at=0
+        )
+    )
+    core.commit()
+    settle(publisher(connect))
+    with Feed(connect) as feed:
+        request_text = f"35=e|324=S1|263=0|55={SYMBOL}"
+        (answer,) = feed.ask(request_text)
+        assert answer.get(326) == "2"
 
 
 def test_a_store_that_is_away_is_waited_for(connect: Connect, core: Core) -> None:
