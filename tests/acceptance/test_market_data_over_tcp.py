@@ -4,12 +4,13 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from market_data.market_data_parts import BookClient
-from running_system import RunningSystem
+from running_system import METRICS_PORTS, RunningSystem
 
 from kalshi_fix.adapters.fix_client import FixClient
 from kalshi_fix.adapters.fix_session import Identity
@@ -124,3 +125,52 @@ def test_a_person_buys_and_sees_the_book(system: RunningSystem) -> None:
     assert any(line.count("0.3700") for line in result.stdout.splitlines() if "│" in line)
     assert "ExecType=CANCELED" in result.stdout
     assert "Test market Q" in result.stdout
+
+
+def conflating(system: RunningSystem) -> float:
+    """MD sessions held back just now, as the MD lane's gateway tells it."""
+    address = f"http://127.0.0.1:{METRICS_PORTS['gateway'] + 10 + system.offset}/metrics"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("md_conflating_"))
+
+
+def change_often(trader: FixClient, prefix: str, enough: Callable[[], bool]) -> None:
+    """New orders and their cancels, until there are enough."""
+    for number in range(6_000):
+        if number % 100 == 0 and enough():
+            return
+        what = [(55, SYMBOL), (54, "1"), now()]
+        price = (44, f"0.{10 + number % 40}")
+        new = [(11, f"{prefix}-{number}"), *what, (38, "1"), (40, "2"), price]
+        trader.send(FixMessage("D", new))
+        if number >= 50:
+            ids = [(41, f"{prefix}-{number - 50}"), (11, f"{prefix}-c{number}")]
+            trader.send(FixMessage("F", [*ids, *what]))
+        trader.receive(0.001)
+    pytest.fail("nobody was ever held back")
+
+
+def test_a_slow_reader_is_held_back_and_ends_with_the_true_book(
+    system: RunningSystem, clients: tuple[FixClient, FixClient, FixClient]
+) -> None:
+    trader, _, quick = clients
+    slow = connect(system, "BRAVO-MD")
+    books = {f"S{number}": BookClient() for number in range(30)}
+    for request_id in books:  # thirty times the bytes, so that the kernel's buffers fill soon
+        slow.send(request(request_id, "1", 0))
+    quick.send(request("Q", "1", 0))
+    prefix = f"slow{time.time_ns()}"
+    change_often(trader, prefix, lambda: conflating(system) > 0)
+    trader.send(FixMessage("q", [(11, f"{prefix}-q"), (530, "7"), now()]))
+    received(trader, 0.5)
+    book = BookClient()
+    for message in received(quick, 1.0):
+        book.take(message)
+    for message in received(slow, 1.0):
+        books[message.get(262)].take(message)
+    assert all(one.levels == book.levels for one in books.values())
+    assert conflating(system) == 0
+    slow.log_out()
+    slow.wait_closed(5)
+    slow.close()
