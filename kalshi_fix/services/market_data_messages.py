@@ -91,7 +91,7 @@ def incremental_refreshes(
 
 def request_reject(request_id: str, code: str, text: str) -> FixMessage:
     """Y: why a MarketDataRequest is refused."""
-    return FixMessage("Y", [(262, request_id), (281, code), (58, text)])
+    return FixMessage("Y", [(262, request_id), (281, code), (58, text[:TEXT_LENGTH_MAX])])
 
 
 def security_lists(
