@@ -2,117 +2,24 @@
 
 import os
 import signal
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 from acceptance.conftest import Start
 from clients.fix_socket import ConnectionClosedError, FixSocket, Message, utc_now
+from clients.order_flow import Flow
 from running_system import RunningSystem
 from waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 MARKET = "KXTEST-U"
+FILLS = "KXTEST-V"
 ORDERS_BEFORE = 40  # acknowledged before the kill
 ORDERS_AFTER = 40  # and again after it
 RECOVERY_SECONDS = 45.0
-UNAVAILABLE = "4"  # BusinessRejectReason (380)
-
-
-class Flow:
-    """A client that enters resting orders all the time, whatever happens to the venue.
-
-    It does what a careful client does: after a lost connection it logs on again with its numbers,
-    so that reports it missed are resent; a request refused with 380=4 did not happen.
-    """
-
-    def __init__(self, port: int, sender: str) -> None:
-        self._session = FixSocket(port, sender, "KalshiRT")
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.acknowledged: set[str] = set()
-        self.refused: set[str] = set()
-        self.unavailable = 0
-        self.failure: Exception | None = None
-        self._number = 0
-        self._sent: dict[str, list[tuple[int, str]]] = {}
-
-    def __enter__(self) -> Self:
-        self._logon(reset=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stops sending, takes what is still coming, and leaves."""
-        self._stop.set()
-        self._thread.join(RECOVERY_SECONDS)
-        self._session.close()
-
-    def wait_acknowledged(self, count: int) -> None:
-        """Waits until so many orders have been acknowledged in all."""
-        wait_until(
-            lambda: len(self.acknowledged) >= count or self.failure is not None,
-            f"{count} acknowledgements, after {len(self.acknowledged)}",
-            RECOVERY_SECONDS,
-        )
-        assert self.failure is None, repr(self.failure)
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._step()
-        except Exception as error:  # noqa: BLE001 - the test's thread reports it
-            self.failure = error
-
-    def _step(self) -> None:
-        try:
-            if len(self._sent) < 10:
-                self._order()
-            self._take(self._session.receive(0.5))
-        except TimeoutError:
-            return
-        except ConnectionClosedError:
-            self._logon(reset=False)
-
-    def _order(self) -> None:
-        self._number += 1
-        name = f"{self._session.sender}-{self._number}"
-        terms = [(55, MARKET), (54, "1"), (38, "1"), (40, "2"), (44, "0.05")]
-        self._sent[name] = [(35, "D"), (11, name), *terms, (60, utc_now())]
-        self._session.send(self._sent[name])
-
-    def _take(self, message: Message) -> None:
-        if message.msg_type == "j":
-            assert message.get(380) == UNAVAILABLE, message
-            self.unavailable += 1
-            self._sent.pop(message.get(379), None)
-            self.refused.add(message.get(379))
-        elif message.get(150) == "0":
-            self.acknowledged.add(message.get(11))
-            self._sent.pop(message.get(11), None)
-        elif message.get(150) == "I" and message.get(39) == "8":
-            self._sent.pop(message.get(11), None)
-        elif message.get(150) == "8":
-            assert message.get(58) == "STALE_ORDER", message
-            self._sent.pop(message.get(11), None)
-
-    def _logon(self, *, reset: bool) -> None:
-        def attempt() -> bool:
-            try:
-                return self._session.logon(reset=reset).msg_type == "A"
-            except (ConnectionClosedError, OSError, TimeoutError):
-                return False
-
-        wait_until(attempt, "the venue to take the Logon again", RECOVERY_SECONDS)
-        for request in list(self._sent.values()):  # what became of them: ask, never send twice
-            question = [(35, "H"), *request[1:4]]
-            self._session.send(question)
 
 
 def open_orders(port: int, sender: str) -> set[str]:
@@ -175,7 +82,7 @@ def kill_role(system: RunningSystem, role: str) -> None:
 def test_no_acknowledged_order_is_lost_when_a_process_is_killed(
     battered: RunningSystem, role: str, sender: str
 ) -> None:
-    with Flow(battered.port("RT"), sender) as flow:
+    with Flow(battered.port("RT"), sender, MARKET) as flow:
         flow.wait_acknowledged(ORDERS_BEFORE)
         kill_role(battered, role)
         flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
@@ -187,7 +94,33 @@ def test_no_acknowledged_order_is_lost_when_a_process_is_killed(
     assert battered.returncode is None, battered.story()
 
 
-def test_while_the_store_is_down_orders_are_refused_and_cancels_follow_when_it_is_back(
+def test_every_fill_is_reported_once_to_both_sides_whoever_dies(battered: RunningSystem) -> None:
+    port = battered.port("RT")
+    with Flow(port, "ALPHA-RT", FILLS) as buyer, Flow(port, "BRAVO-RT", FILLS, "2") as seller:
+        for role in ("kalshi-fix gateway", "kalshi-fix core", "valkey-server", "kalshi-fix edge"):
+            buyer.wait_acknowledged(len(buyer.acknowledged) + ORDERS_AFTER)
+            kill_role(battered, role)
+        for flow in (buyer, seller):
+            flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
+        buyer.stop()
+        seller.stop()
+    bought, sold = trades(buyer), trades(seller)
+    assert len(bought) > ORDERS_AFTER
+    assert set(bought) == set(sold)
+    for reports in (buyer.reports, seller.reports):
+        exec_ids = Counter(report.get(17) for report in reports)
+        assert max(exec_ids.values()) == 1, exec_ids.most_common(3)
+    for flow in (buyer, seller):
+        filled = {report.get(11) for report in flow.reports if report.get(39) == "2"}
+        assert filled <= flow.acknowledged
+
+
+def trades(flow: Flow) -> dict[str, Message]:
+    """Trade id -> the report of it."""
+    return {report.get(527): report for report in flow.reports if report.get(150) == "F"}
+
+
+def test_while_the_store_hangs_orders_are_refused_and_taken_again_when_it_is_back(
     battered: RunningSystem,
 ) -> None:
     session = FixSocket(battered.port("RT"), "LOAD06-RT", "KalshiRT")
@@ -201,6 +134,32 @@ def test_while_the_store_is_down_orders_are_refused_and_cancels_follow_when_it_i
     finally:
         for pid in stores:
             os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: takes(session), "orders to be taken again", RECOVERY_SECONDS)
+    session.close()
+
+
+def test_while_the_core_hangs_orders_are_refused_and_cancels_are_kept_for_it(
+    battered: RunningSystem,
+) -> None:
+    session = FixSocket(battered.port("RT"), "LOAD07-RT", "KalshiRT")
+    wait_until(lambda: session.logon(reset=True).msg_type == "A", "logon")
+    order = enter(session)
+    assert session.receive().get(150) == "0"
+    cores = battered.processes("kalshi-fix core")
+    for pid in cores:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: refuses(session), "j 380=4", RECOVERY_SECONDS)
+        terms = [(55, MARKET), (54, "1"), (60, utc_now())]
+        session.send([(35, "F"), (11, f"{order}-c"), (41, order), *terms])
+        with pytest.raises(TimeoutError):
+            session.receive(0.5)
+    finally:
+        for pid in cores:
+            os.kill(pid, signal.SIGCONT)
+    answer = answer_to(session, lambda m: m.get(11) == f"{order}-c", RECOVERY_SECONDS)
+    assert answer is not None
+    assert (answer.get(150), answer.get(39)) == ("4", "4")
     wait_until(lambda: takes(session), "orders to be taken again", RECOVERY_SECONDS)
     session.close()
 
@@ -227,14 +186,15 @@ def takes(session: FixSocket) -> Message | None:
     return answer_to(session, lambda m: m.get(11) == name and m.get(150) == "0")
 
 
-def answer_to(session: FixSocket, matches: Callable[[Message], bool]) -> Message | None:
+def answer_to(
+    session: FixSocket, matches: Callable[[Message], bool], seconds: float = 1.0
+) -> Message | None:
+    """The first message that matches; None where nothing comes for so long."""
     try:
         while True:
-            message = session.receive(1.0)
+            message = session.receive(seconds)
             if matches(message):
                 return message
-            if message.msg_type in {"j", "8"} and message.get(58) == "EXCHANGE_UNAVAILABLE":
-                return None
     except (TimeoutError, ConnectionClosedError):
         return None
 
@@ -244,7 +204,7 @@ def test_a_clean_stop_ends_with_0_and_a_new_start_goes_on_where_it_stopped(
 ) -> None:
     first = fresh_system(tmp_path / "data")
     first.start()
-    with Flow(first.port("RT"), "LOAD01-RT") as flow:
+    with Flow(first.port("RT"), "LOAD01-RT", MARKET) as flow:
         flow.wait_acknowledged(ORDERS_BEFORE)
         flow.stop()
         acknowledged = set(flow.acknowledged)
@@ -262,7 +222,7 @@ def test_a_killed_supervisor_takes_everything_with_it_and_a_new_start_goes_on(
 ) -> None:
     first = fresh_system(tmp_path / "data")
     first.start()
-    with Flow(first.port("RT"), "LOAD01-RT") as flow:
+    with Flow(first.port("RT"), "LOAD01-RT", MARKET) as flow:
         flow.wait_acknowledged(ORDERS_BEFORE)
         os.kill(first.pid, signal.SIGKILL)
         flow.stop()
