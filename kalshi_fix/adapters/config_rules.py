@@ -74,6 +74,8 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("core", "lease_ms"): (200, 60_000),
     ("core", "clock_ms"): (5, 1_000),
     ("core", "batch_max_commands"): (1, 10_000),
+    ("core", "spacing_us"): (0, 100_000),
+    ("core", "spacing_from_commands"): (2, 10_000),
     ("core", "snapshot_seconds"): (1, 86_400),
     ("core", "snapshot_commands"): (1_000, 1_000_000_000),
     ("edge", "logon_seconds"): (0.1, 60),

@@ -29,6 +29,8 @@ class CoreSettings:
     lease_ms: int = 800
     clock_ms: int = 50
     batch_max_commands: int = 500
+    spacing_us: int = 1_000  # least time between two batches under load; none otherwise
+    spacing_from_commands: int = 2  # a batch of so many is load
     snapshot_seconds: int = 300
     snapshot_commands: int = 1_000_000
 

@@ -7,7 +7,7 @@ written again.
 
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter, time_ns
+from time import perf_counter, sleep, time_ns
 from typing import Final
 
 from kalshi_fix.adapters.bus import Bus, Entry, Offset, ShardState, StaleOffsetError
@@ -49,6 +49,8 @@ class CoreShard:
         self._lease_ms = settings.core.lease_ms
         self._token = ""
         self._tail = Tail(Offset(replica.entry_id), replica.last_event, replica.state_hash)
+        self._spacing = settings.core.spacing_us / 1_000_000
+        self._is_loaded = False  # judged by the last batch
         self._inbox: deque[Entry] = deque()
         self._outbox: deque[Commit] = deque()
         self._renewed = 0.0
@@ -163,6 +165,7 @@ class CoreShard:
     def _lead(self) -> None:
         """Reads what waits, applies it, commits."""
         if not self._inbox:
+            self._space_out()
             block_ms = min(self._lease_ms // 4, BLOCK_MS_MAX)
             after = self.replica.entry_id
             self._inbox.extend(self._bus.read_commands(after, ENTRIES_PER_READ, block_ms))
@@ -173,6 +176,7 @@ class CoreShard:
         while self._inbox and commands < self._settings.core.batch_max_commands:
             applied.append(self.replica.apply(self._inbox.popleft()))
             commands += applied[-1].commands
+        self._is_loaded = commands >= self._settings.core.spacing_from_commands
         if applied:
             self.commands += commands
             self._metrics.commands.inc(commands)
@@ -182,6 +186,13 @@ class CoreShard:
         elif perf_counter() - self._renewed > self._lease_ms / 4000:
             self._bus.renew(self._token, self._lease_ms)
             self._renewed = perf_counter()
+
+    def _space_out(self) -> None:
+        """Under load waits a little, so that more shares the cost of a batch: ours and readers'."""
+        if self._is_loaded:
+            wait = self._spacing - (perf_counter() - self._renewed)
+            if wait > 0:
+                sleep(wait)
 
     def _flush(self) -> None:
         while self._outbox:

@@ -147,6 +147,19 @@ def test_an_idle_leader_keeps_its_lease(world: World) -> None:
     assert not standby.is_leading
 
 
+@pytest.mark.parametrize(("commands", "waits"), [(1, False), (4, False), (5, True)])
+def test_only_a_loaded_core_spaces_its_batches(world: World, commands: int, waits: bool) -> None:
+    spaced = CoreSettings(lease_ms=5_000, spacing_us=50_000, spacing_from_commands=5)
+    core = world.core(Settings(core=spaced))
+    core.step()
+    world.tell(*[deposit(0)] * commands)
+    core.step()
+    world.tell(deposit(0))
+    began = time.monotonic()
+    core.step()
+    assert (time.monotonic() - began > 0.03) == waits
+
+
 class Breaking(MemoryBus):
     """A connection that breaks at the next commit, before or after it is carried out."""
 
