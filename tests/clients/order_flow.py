@@ -29,7 +29,6 @@ class Flow:
         self.acknowledged: set[str] = set()
         self.refused: set[str] = set()
         self.reports: list[Message] = []  # every report that is not an answer to a question
-        self.unavailable = 0
         self.failure: Exception | None = None
         self._number = 0
         self._sent: dict[str, list[tuple[int, str]]] = {}
@@ -88,8 +87,8 @@ class Flow:
         if message.msg_type == "8" and message.get(150) != "I":
             self.reports.append(message)
         if message.msg_type == "j":
-            assert message.get(380) == UNAVAILABLE, message
-            self.unavailable += 1
+            throttled = message.get(58).startswith("THROTTLED")
+            assert throttled or message.get(380) == UNAVAILABLE, message
             self._sent.pop(message.get(379), None)
             self.refused.add(message.get(379))
         elif message.get(150) == "0":
