@@ -6,12 +6,15 @@ never come from a client's free text. The HTTP server answers /metrics, /healthz
 """
 
 import os
+import platform
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import prometheus_client as prometheus
+
+from kalshi_fix import __version__
 
 BUCKETS_SECONDS: Final = tuple(sorted({1e-5 * 2**i for i in range(16)} | {0.001, 0.005}))
 BUCKETS_COUNT: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -95,9 +98,9 @@ class Metrics:
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)
         self._server: _Server | None = None
-        prometheus.Gauge(
-            "fixgw_process_info", "Which process this is", ["process"], registry=self._registry
-        ).labels(process).set(1)
+        self.gauges("fixgw_build_info", "What runs here", ["process", "version", "python"])(
+            process, __version__, platform.python_version()
+        ).set(1)
 
     def counter(self, name: str, text: str) -> Counter:
         """A counter without labels; ``name`` ends in ``_total``."""

@@ -87,9 +87,10 @@ class Supervisor:
         self.metrics = Metrics("supervisor")
         self._up = self.metrics.gauges("fixgw_process_up", "1 while it runs", ["process"])
         self._ready = self.metrics.gauges("fixgw_process_ready", "1 while ready", ["process"])
-        self._restarts = self.metrics.gauges(
-            "fixgw_process_restarts", "Restarts since the system started [0]", ["process"]
+        self._restarts = self.metrics.counters(
+            "fixgw_process_restarts_total", "Restarts since the system started [0]", ["process"]
         )
+        self._counted: dict[str, int] = {}
 
     def ready(self) -> str:
         """Nothing while every process is ready, else the first that is not."""
@@ -220,7 +221,8 @@ class Supervisor:
             minder = started.minder
             self._up(minder.name).set(minder.child is not None)
             self._ready(minder.name).set(minder.is_ready)
-            self._restarts(minder.name).set(minder.restarts)
+            self._restarts(minder.name).inc(minder.restarts - self._counted.get(minder.name, 0))
+            self._counted[minder.name] = minder.restarts
 
     # --- stopping
 
@@ -261,11 +263,13 @@ def _port_fault(host: str, port: int) -> str:
 
 
 def main(plan: Plan) -> int:
-    """Runs a system until SIGTERM or SIGINT."""
+    """Runs a system until SIGTERM, SIGINT or the end of its terminal."""
     supervisor = Supervisor(plan, Screen())
     handler: Any = supervisor.stop
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else nohup wants it to go on
+        signal.signal(signal.SIGHUP, handler)
     try:
         return supervisor.run()
     except StartError as error:
