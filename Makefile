@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format bench docs clean
+.PHONY: setup run test lint format bench mutations docs torture clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -26,6 +26,12 @@ format: setup
 
 bench: setup
 	@$(BIN)/python tools/bench.py
+
+mutations: setup
+	@$(BIN)/python tools/mutations.py
+
+torture: setup
+	@$(BIN)/python tools/torture.py
 
 docs: setup
 	@$(BIN)/python tools/dictionary.py
