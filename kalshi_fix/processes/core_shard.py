@@ -5,9 +5,9 @@ is a fenced commit; after an unknown outcome the store is asked where it stands 
 written again.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter, sleep, time_ns
 from typing import Final
 
 from kalshi_fix.adapters.bus import Bus, Entry, Offset, ShardState, StaleOffsetError
@@ -89,7 +89,7 @@ class CoreShard:
             self._resume()
         self._flush()
         if not self._is_seeded:
-            self._ready_from = seeds.append(self._bus, self._settings, time_ns())
+            self._ready_from = seeds.append(self._bus, self._settings, time.time_ns())
             self._is_seeded = True
         self._lead()
         return True
@@ -108,7 +108,7 @@ class CoreShard:
         state = self._bus.acquire(self._owner, self._lease_ms)
         if state is None:
             return False
-        self._renewed = perf_counter()
+        self._renewed = time.perf_counter()
         self._catch_up(state.offset)
         self._take_lead(state)
         return True
@@ -183,25 +183,25 @@ class CoreShard:
             self._metrics.batch.observe(commands)
             self._outbox.extend(plan(applied, self._tail))
             self._flush()
-        elif perf_counter() - self._renewed > self._lease_ms / 4000:
+        elif time.perf_counter() - self._renewed > self._lease_ms / 4000:
             self._bus.renew(self._token, self._lease_ms)
-            self._renewed = perf_counter()
+            self._renewed = time.perf_counter()
 
     def _space_out(self) -> None:
         """Under load waits a little, so that more shares the cost of a batch: ours and readers'."""
         if self._is_loaded:
-            wait = self._spacing - (perf_counter() - self._renewed)
+            wait = self._spacing - (time.perf_counter() - self._renewed)
             if wait > 0:
-                sleep(wait)
+                time.sleep(wait)
 
     def _flush(self) -> None:
         while self._outbox:
             commit = self._outbox[0]
-            began = perf_counter()
+            began = time.perf_counter()
             self._bus.commit(
                 self._token, commit.before, commit.after, commit.entries, self._lease_ms
             )
-            self._renewed = perf_counter()
+            self._renewed = time.perf_counter()
             self._metrics.commit.observe(self._renewed - began)
             self._committed(commit)
 
