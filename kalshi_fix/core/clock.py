@@ -22,7 +22,7 @@ def take_time(state: State, at: int) -> None:
     """Moves the effective time to a command's own, within what the exchange clock allows."""
     if at > state.at:
         latest = state.clock + state.config.clock_lead
-        state.at = max(state.at, min(at, latest))
+        state.at = min(at, latest)  # never back: the clock did not go back either
 
 
 def advance(state: State, command: AdvanceTime) -> None:

@@ -18,9 +18,7 @@ DAY_END: Final = START + 3_600 * NANOS
 DOLLAR: Final = 1_000_000
 POST_ONLY: Final = int(ExecInst.POST_ONLY)
 REDUCE_ONLY: Final = int(ExecInst.REDUCE_ONLY)
-DAY, GTC, IOC, FOK, GTD = (
-    int(TimeInForce[name]) for name in ("DAY", "GTC", "IOC", "FOK", "GTD")
-)
+DAY, GTC, IOC, FOK, GTD = (int(TimeInForce[name]) for name in ("DAY", "GTC", "IOC", "FOK", "GTD"))
 MARKET: Final = int(OrdType.MARKET)
 SIDES: Final = {"buy": 1, "sell": 2}
 
@@ -88,9 +86,7 @@ class Venue:
 
     def session(self, name: str, accounts: tuple[str, ...], **named: Any) -> list[e.Event]:
         firm = name[: 7 if name == "CHARLIE" else 5]
-        return self.admin(
-            c.DefineSession, name, name, "KalshiRT", "RT", firm, accounts, **named
-        )
+        return self.admin(c.DefineSession, name, name, "KalshiRT", "RT", firm, accounts, **named)
 
     def market(self, symbol: str, **terms: Any) -> list[e.Event]:
         return self.admin(c.DefineMarket, symbol, "E", "S", symbol, **terms)
@@ -210,7 +206,7 @@ class Venue:
         return [order.cl_ord_id for order in level.queue()]
 
 
-def text(event: e.Event) -> str:
+def text(event: e.Event) -> str:  # noqa: C901, PLR0911 - one line per kind of event
     """One event in one line; market data is left out."""
     match event:
         case e.Execution(exec_type="F"):

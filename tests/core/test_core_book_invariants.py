@@ -185,7 +185,7 @@ def test_a_replace_through_the_spread_trades_at_the_makers_price(
     venue: Venue, side: str, other: str, rest_at: int, to: int
 ) -> None:
     getattr(venue, other)("BRAVO", "maker", 1, rest_at)
-    getattr(venue, side)("ALPHA", "a", 1, 100 - to if side == "buy" else 100 - to)
+    getattr(venue, side)("ALPHA", "a", 1, 100 - to)
     assert story(venue.replace("ALPHA", "r", "a", side, 1, to)) == [
         "r replaced for a", "maker trade 1@50 left 0", "r trade 1@50 left 0",
     ]  # fmt: skip

@@ -81,9 +81,7 @@ def test_delete_cancels_and_forgets(venue: Venue) -> None:
     venue.buy("ALPHA", "a", 1, 40, group="G1")
     venue.group("ALPHA", DELETE, "G1")
     assert story(venue.events[-3:])[-2:] == ["group 3", "a canceled ORDER_GROUP_CANCEL"]
-    assert story(venue.buy("ALPHA", "b", 1, 40, group="G1")) == [
-        "b rejected ORDER_GROUP_NOT_FOUND"
-    ]
+    assert story(venue.buy("ALPHA", "b", 1, 40, group="G1")) == ["b rejected ORDER_GROUP_NOT_FOUND"]
 
 
 def test_trigger_cancels_at_once(venue: Venue) -> None:

@@ -381,7 +381,8 @@ def test_prices_lie_on_the_markets_grid(
 
 
 @pytest.mark.parametrize("ranges", [
-    (), ((100, 50, 10),), ((100, 9_900, 0),), ((100, 9_950, 100),), ((100, 500, 100), (400, 600, 100)),
+    (), ((100, 50, 10),), ((100, 9_900, 0),), ((100, 9_950, 100),),
+    ((100, 500, 100), (400, 600, 100)),
     ((100, 10_100, 100),),
 ])  # fmt: skip
 def test_an_impossible_grid_is_refused(ranges: tuple[tuple[int, int, int], ...]) -> None:
@@ -424,9 +425,7 @@ def test_a_snapshot_is_the_whole_state() -> None:
     venue.sell("BRAVO", "b", 2, 41)
     venue.sell("ALPHA", "s", 1, 70, on_pause=True)
     packed = msgpack.packb(venue.exchange.snapshot())
-    venue.exchange = Exchange.restore(
-        msgpack.unpackb(packed, use_list=False, strict_map_key=False)
-    )
+    venue.exchange = Exchange.restore(msgpack.unpackb(packed, use_list=False, strict_map_key=False))
     assert msgpack.packb(venue.exchange.snapshot()) == packed
     assert story(venue.advance(1)) == ["r expired ORDER_EXPIRED"]
     assert [type(x).__name__ for x in venue.advance(4)] == [

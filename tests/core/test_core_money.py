@@ -55,8 +55,8 @@ def test_the_worst_fee_is_never_exceeded(
 ) -> None:
     reserved = fees.worst_fee(0, 0, RATE, fees.worst_curve(is_buy, limit), quantity)
     exact = charged = 0
-    for size, draw in fills:
-        size = min(size, quantity)
+    for wanted, draw in fills:
+        size = min(wanted, quantity)
         quantity -= size
         price = 1 + draw % limit if is_buy else limit + draw % (10_000 - limit)
         part = fees.exact_fee(RATE, size, price)
@@ -187,16 +187,32 @@ def test_a_cost_limited_order_needs_no_more_cash_than_its_limit() -> None:
     assert 0 <= venue.cash("ALPHA") < 2_200
 
 
-@pytest.mark.parametrize(("tif", "stories"), [
-    (IOC, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 3", "r canceled REDUCE_ONLY_INCREASE"]),
-    (FOK, ["r new", "r canceled REDUCE_ONLY_INCREASE"]),
+@pytest.mark.parametrize(("tif", "quantity", "stories"), [
+    (IOC, 8, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 3",
+              "r canceled REDUCE_ONLY_INCREASE"]),
+    (IOC, 5.01, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0.01",
+                 "r canceled REDUCE_ONLY_INCREASE"]),
+    (IOC, 5, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0"]),
+    (FOK, 8, ["r new", "r canceled REDUCE_ONLY_INCREASE"]),
+    (FOK, 5, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0"]),
 ])  # fmt: skip
-def test_reduce_only_trades_down_to_flat(tif: int, stories: list[str]) -> None:
+def test_reduce_only_trades_down_to_flat(tif: int, quantity: float, stories: list[str]) -> None:
     venue = Venue()
     venue.sell("BRAVO", "s", 5, 40)
     venue.buy("ALPHA", "a", 5, 40)
     venue.buy("CHARLIE", "b", 10, 40)
-    assert story(venue.sell("ALPHA", "r", 8, 40, tif=tif, inst=REDUCE_ONLY)) == stories
+    told = story(venue.sell("ALPHA", "r", quantity, 40, tif=tif, inst=REDUCE_ONLY))
+    assert told == stories
+
+
+def test_a_replace_refused_for_cash_keeps_hold_and_cover() -> None:
+    venue = Venue(cash=5, taker=0)
+    venue.buy("ALPHA", "a", 10, 40)
+    venue.sell("BRAVO", "b", 8, 40)
+    venue.sell("ALPHA", "s", 8, 60)
+    told = story(venue.replace("ALPHA", "r", "s", "sell", 100, 60))
+    assert told == ["r refused INSUFFICIENT_BALANCE"]
+    assert venue.exchange.state.accounts["ALPHA"].positions["M"].locked == 800
 
 
 def test_reduce_only_without_a_position_ends_at_once() -> None:

@@ -136,9 +136,9 @@ def clashes(first: Break, second: Break) -> bool:
                 continue
             marks.append({key for key in probe if probe[key] != before.get(key)})
         else:
-            marks.append({
-                used_id: {"cl"}, restricted: {"symbol"}, group_full: {"group"}
-            }.get(each, set()))  # type: ignore[arg-type]
+            marks.append(
+                {used_id: {"cl"}, restricted: {"symbol"}, group_full: {"group"}}.get(each, set())
+            )  # type: ignore[arg-type]
     return bool(marks[0] & marks[1])
 
 

@@ -69,7 +69,7 @@ def units(value: Fraction, per: int) -> int:
 class NaiveExchange:
     """One market's worth of rules; markets, accounts and sessions are given, never defined."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what is given
         self, sessions: dict[str, tuple[str, str]], symbols: list[str], cash: int,
         taker: Fraction, maker: Fraction, day_end: int,
     ) -> None:  # fmt: skip
@@ -110,8 +110,12 @@ class NaiveExchange:
         return max(Fraction(0), -self.at(o) if o.buys else self.at(o))
 
     def cover_free(self, o: Open) -> Fraction:
-        others = [x for x in self.queue if x is not o and (x.account, x.symbol) == (o.account, o.symbol)]
-        return max(Fraction(0), self.opposite(o) - sum(x.locked for x in others if x.buys == o.buys))
+        others = [
+            x for x in self.queue if x is not o and (x.account, x.symbol) == (o.account, o.symbol)
+        ]
+        return max(
+            Fraction(0), self.opposite(o) - sum(x.locked for x in others if x.buys == o.buys)
+        )
 
     def hold(self, o: Open) -> Fraction:
         """Cash an open order needs: what it may cost uncovered, and its worst fee."""
@@ -277,12 +281,17 @@ class NaiveExchange:
         return "FOK_INSUFFICIENT_VOLUME"
 
     def fee(
-        self, exact: Fraction, charged: Fraction, rate: Fraction, quantity: Fraction, price: Fraction
+        self,
+        exact: Fraction,
+        charged: Fraction,
+        rate: Fraction,
+        quantity: Fraction,
+        price: Fraction,
     ) -> Fraction:
         part = rate * quantity * price * (1 - price)
         return min(ceil_step(part), ceil_step(exact + part) + CENT - charged)
 
-    def match(self, o: Open) -> str:
+    def match(self, o: Open) -> str:  # noqa: C901 - every rule in one place
         fills: list[tuple[Open, Fraction]] = []
         while o.leaves and self.meets(o):
             m = self.meets(o)[0]
@@ -383,13 +392,17 @@ class NaiveExchange:
 
     def uncover(self, o: Open) -> None:
         """Locks that a smaller position cannot back any more, the newest order's first."""
-        mine = [x for x in self.queue if (x.account, x.symbol) == (o.account, o.symbol) and x.locked]
+        mine = [
+            x for x in self.queue if (x.account, x.symbol) == (o.account, o.symbol) and x.locked
+        ]
         for x in sorted(mine, key=lambda x: -x.order_id):
             backed = max(Fraction(0), -self.at(x) if x.buys else self.at(x))
             excess = sum(y.locked for y in mine) - backed
             if excess > 0:
                 x.locked -= min(excess, x.locked)
-                self.rows.append(("moved", x.order_id, money(self.hold(x)), money(self.free(x.account))))
+                self.rows.append(
+                    ("moved", x.order_id, money(self.hold(x)), money(self.free(x.account)))
+                )
 
     def find(self, command: Any) -> Open | None:
         firm, _ = self.sessions[command.session]

@@ -102,7 +102,8 @@ class CoreAgainstNaive(RuleBasedStateMachine):
             "reduce": {"tif": 3, "inst": 2}, "reduce-fok": {"tif": 4, "inst": 2},
             "gtd": {"tif": 6, "expire_at": self.venue.now + (1 + extra % 5) * NANOS},
             "past": {"tif": 6, "expire_at": self.venue.now - extra}, "day": {"tif": 0},
-            "cost": {"max_cost": 1 + 10_000 * extra}, "cost-ioc": {"max_cost": 5_000 * extra, "tif": 3},
+            "cost": {"max_cost": 1 + 10_000 * extra},
+            "cost-ioc": {"max_cost": 5_000 * extra, "tif": 3},
             "cost-fok": {"max_cost": 1 + 10_000 * extra, "tif": 4},
             "group": {"group": self.group_of(drawn["session"], extra)},
         }  # fmt: skip
