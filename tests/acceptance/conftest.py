@@ -36,6 +36,7 @@ def scenario_markets() -> str:
                 'event_ticker = "KXTEST"\nseries = "KXTEST"\n'
                 f'title = "{scenario.name}"\n'
                 f'price_ranges = [["{tick}", "{end}", "{tick}"]]\n'
+                f"jurisdictions_excluded = {[*filter(None, [market.terms.get('excluded')])]}\n"
             )
     return "\n".join(parts)
 

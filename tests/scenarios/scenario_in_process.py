@@ -44,6 +44,7 @@ _OPERATIONS: Final[dict[Words, Callable[[Head, Words], Any]]] = {
     ("markets", "settle"): lambda h, w: a.Settle(*h, w[0]),
     ("limits", "set"): lambda h, w: a.SetLimits(*h, w[0], w[1], _limits(w[2:])),
     ("firms", "unlock"): lambda h, w: a.UnlockFirm(*h, w[0]),
+    ("accounts", "define"): lambda h, w: a.DefineAccount(*h, w[0], w[1], w[3]),
     ("kill",): lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=True),
     ("unkill",): lambda h, w: a.KillSwitch(*h, w[0], w[1] if len(w) > 1 else "", killed=False),
     ("bust",): lambda h, w: a.BustTrade(*h, int(w[0])),
@@ -80,6 +81,7 @@ def definition(market: Market, symbol: str, at: int) -> c.DefineMarket:
         title=f"Market of a scenario: {market.name}",
         price_ranges=units.price_ranges([[tick, ends[tick], tick]]),
         status=terms.get("status", "active"),
+        jurisdictions_excluded=tuple(filter(None, [terms.get("excluded")])),
     )
 
 
