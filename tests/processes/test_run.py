@@ -95,9 +95,18 @@ class System:
                 or self.process.poll() is not None
             )
 
-        wait_for(ready_or_dead, "READY", START_SECONDS)
-        assert self.process.poll() is None, self.text()
+        try:
+            wait_for(ready_or_dead, "READY", START_SECONDS)
+            assert self.process.poll() is None, self.text()
+        except AssertionError:
+            self.kill()
+            raise
         return self
+
+    def kill(self) -> None:
+        """Leaves nothing behind, whatever the test found."""
+        self.process.kill()
+        self.process.wait()
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -144,12 +153,16 @@ def system(tmp_path_factory: pytest.TempPathFactory, offset: int) -> Iterator[Sy
     running = System(tmp_path_factory.mktemp("run") / "var", offset, "--no-demo-flow")
     yield running.wait_ready()
     running.end()
+    running.kill()
 
 
 def refused(data: Path, offset: int, *options: str, **environ: str) -> str:
     """The one line of a system that cannot start."""
     system = System(data, offset, "--no-demo-flow", *options, **environ)
-    assert system.process.wait(START_SECONDS) == 2, system.text()
+    try:
+        assert system.process.wait(START_SECONDS) == 2, system.text()
+    finally:
+        system.kill()
     lines = [line for line in system.text().splitlines() if line.startswith("kalshi-fix:")]
     assert len(lines) == 1, system.text()
     assert "Traceback" not in system.text()
