@@ -101,7 +101,11 @@ class Torture:
             self._torture()
             self._calm()
             self.outcome.verdict = judge(
-                self._venue.store(), self._venue.shards, self._clients, self._copies
+                self._venue.store(),
+                self._venue.shards,
+                self._venue.archives(),
+                self._clients,
+                self._copies,
             )
         finally:
             for proxy in self._proxies:

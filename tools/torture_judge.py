@@ -5,7 +5,7 @@ out the same. Then each client's book must agree with both, report by report and
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from attrs import define, field
@@ -19,6 +19,7 @@ from kalshi_fix.fix.outbound import Reports
 from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.messages.events import Execution
+from kalshi_fix.processes.core_archive import Archive
 from kalshi_fix.processes.core_replica import Replica, merged_payload
 
 READ_COUNT: Final = 500
@@ -65,11 +66,14 @@ class Verdict:
 def judge(
     store: Store,
     shards: list[str],
+    archives: list[Archive],
     clients: list[TortureClient],
     copies: list[DropCopyClient],
 ) -> Verdict:
     """Everything agrees, or what does not."""
-    truths = [truth_of(store.bus(shard), index) for index, shard in enumerate(shards)]
+    truths = [
+        truth_of(store.bus(shard), archives[index], index) for index, shard in enumerate(shards)
+    ]
     verdict = Verdict()
     for truth in truths:
         verdict.faults += truth.faults
@@ -84,16 +88,16 @@ def judge(
     return verdict
 
 
-def truth_of(bus: Bus, index: int) -> ShardTruth:
+def truth_of(bus: Bus, archive: Archive, index: int) -> ShardTruth:
     """Replays a shard from its first command and compares with what was written then."""
     replica = Replica(Exchange(index))
     exchange = replica.machine
     assert isinstance(exchange, Exchange)
     truth = ShardTruth(bus.shard, exchange)
-    written = _events(bus)
+    written = _events(bus, archive)
     entry: EventEntry | None = None
     end = bus.state().offset.entry_id
-    for command in _commands(bus, end):
+    for command in _commands(bus, archive, end):
         applied = replica.apply(command)
         truth.commands += applied.commands
         for piece in applied.pieces:
@@ -115,8 +119,12 @@ def truth_of(bus: Bus, index: int) -> ShardTruth:
     return truth
 
 
-def _commands(bus: Bus, end: str) -> Iterator[Entry]:
+def _commands(bus: Bus, archive: Archive, end: str) -> Iterator[Entry]:
+    """Archived ones first, then the stream's up to what is committed."""
     after = "0-0"
+    for entry in archive.commands.read():
+        after = entry.id
+        yield entry
     while after != end and (entries := bus.read_commands(after, READ_COUNT, 0)):
         for entry in entries:
             after = entry.id
@@ -125,8 +133,12 @@ def _commands(bus: Bus, end: str) -> Iterator[Entry]:
                 return
 
 
-def _events(bus: Bus) -> Iterator[EventEntry]:
+def _events(bus: Bus, archive: Archive) -> Iterator[EventEntry]:
     after = 0
+    for entry in archive.events.read():
+        unpacked = EventEntry.unpack(entry.payload)
+        after = unpacked.last
+        yield unpacked
     while entries := bus.read_events(after, READ_COUNT, 0):
         for entry in entries:
             unpacked = EventEntry.unpack(entry.payload)
@@ -208,12 +220,3 @@ def _count(wrong: set[str], what: str, verdict: Verdict) -> int:
     if wrong:
         verdict.faults.append(f"{what}: {len(wrong)}, such as {sorted(wrong)[:3]}")
     return len(wrong)
-
-
-def print_faults(verdict: Verdict, counts: Mapping[str, int]) -> None:
-    """What is wrong, one line each, the first few."""
-    for name, number in counts.items():
-        if number:
-            print(f"{name}: {number}")
-    for fault in verdict.faults[:40]:
-        print(f"  {fault}")

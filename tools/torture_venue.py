@@ -17,6 +17,7 @@ from kalshi_fix.adapters.config import load
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.processes.core_archive import Archive
 
 LANES: Final = ("gw1", "gw2")
 MARKETS_PER_SHARD: Final = 2
@@ -42,7 +43,9 @@ def configuration(clients: int, shards: int, fsync: str, snapshot_seconds: int) 
     names = ", ".join(f'"s{n}"' for n in range(shards))
     parts = [
         f"[core]\nshards = [{names}]\nsnapshot_seconds = {snapshot_seconds}\n",
+        "archive_seconds = 2.0\n",
         f'[store]\nappendfsync = "{fsync}"\n',
+        "[edge]\nplain = true\n",
         *(f'[[lanes]]\nname = "{lane}"\n' for lane in LANES),
         '[[series]]\nname = "KXTORTURE"\n',
     ]
@@ -94,6 +97,11 @@ class Venue:
     def store(self) -> Store:
         """The system's store."""
         return Store.of(self.settings().store, DataDir.find(self.system.data))
+
+    def archives(self) -> list[Archive]:
+        """What each shard has archived."""
+        data = DataDir.find(self.system.data)
+        return [Archive(data.archive(shard)) for shard in self.shards]
 
     def close(self) -> None:
         """Ends everything at once."""

@@ -79,6 +79,8 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("core", "snapshot_seconds"): (1, 86_400),
     ("core", "snapshot_commands"): (1_000, 1_000_000_000),
     ("edge", "logon_seconds"): (0.1, 60),
+    ("core", "archive_seconds"): (0.1, 3_600),
+    ("core", "archive_segment_bytes"): (4_096, 17_179_869_184),
     ("edge", "logon_bytes"): (256, 65_536),
     ("edge", "message_bytes"): (1_024, 1_048_576),
     ("edge", "clock_seconds"): (0.1, 3_600),

@@ -119,6 +119,10 @@ class DataDir:
         """Snapshots of a shard."""
         return _private(self.shard(shard) / "snapshots")
 
+    def archive(self, shard: str) -> Path:
+        """Every command and event of a shard there ever was, in segment files."""
+        return _private(self.shard(shard) / "archive")
+
     def boot(self, process: str) -> Path:
         """Number of a process's last start, for those whose commands carry one."""
         return self.root / "run" / f"{process}.boot"

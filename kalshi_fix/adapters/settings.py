@@ -33,6 +33,22 @@ class CoreSettings:
     spacing_from_commands: int = 2  # a batch of so many is load
     snapshot_seconds: int = 300
     snapshot_commands: int = 1_000_000
+    archive_seconds: float = 10.0  # between two rounds of archiving and trimming
+    archive_segment_bytes: int = 67_108_864
+
+
+@frozen(kw_only=True)
+class TlsSettings:
+    """Certificates of the public ports, as PEM files; relative paths start at the configuration.
+
+    Changed files are taken up without a restart; live sessions stay as they are.
+    """
+
+    certificate: str = ""  # with its intermediate ones; "" = no TLS
+    key: str = ""  # readable by its owner alone
+    client_ca: str = ""  # who signs clients' certificates; "" = none is asked for
+    client_certificates: str = "optional"  # or "required" of every connection
+    check_seconds: float = 5.0  # between two looks at the files
 
 
 @frozen(kw_only=True)

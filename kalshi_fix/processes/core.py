@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
+from kalshi_fix.adapters.archive import ArchiveError
 from kalshi_fix.adapters.bus import (
     BusDownError,
     BusError,
@@ -29,17 +30,23 @@ from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.messages.batch import VersionError
 from kalshi_fix.messages.codec import UnknownKindError
 from kalshi_fix.processes import core_recovery as recovery
+from kalshi_fix.processes.core_archive import Archive, Archivist
 from kalshi_fix.processes.core_clock import Clock
-from kalshi_fix.processes.core_metrics import CoreMetrics, ExchangeGauges
+from kalshi_fix.processes.core_metrics import ArchiveMetrics, CoreMetrics, ExchangeGauges
 from kalshi_fix.processes.core_poison import FAILURES_MAX, Failures
 from kalshi_fix.processes.core_recovery import RecoveryError
 from kalshi_fix.processes.core_replica import Machine, PoisonError
 from kalshi_fix.processes.core_shard import CoreShard
-from kalshi_fix.processes.core_snapshots import NewerSnapshotError, Snapshots
+from kalshi_fix.processes.core_snapshots import (
+    NewerSnapshotError,
+    Snapshots,
+    SnapshotSchedule,
+)
 from kalshi_fix.processes.exit_codes import CLEAN, CRASHED, GAVE_WAY, refuse
 
 # starting again will not help, and nothing was changed
 _REFUSALS: Final = (
+    ArchiveError,
     RecoveryError,
     NewerSnapshotError,
     VersionError,
@@ -67,13 +74,13 @@ class CoreProcess:
         self._observe_at = 0.0
         self._snapshots = Snapshots(data.snapshots(shard))
         self._failures = Failures(data.shard(shard))
+        self._archive = Archive(data.archive(shard), settings.core.archive_segment_bytes)
         self._bus = store.bus(shard)
         self._stopping = threading.Event()
         self._beat = time.monotonic()
         self._core: CoreShard | None = None
         self._state = "starting"
-        self._snapshot_due = 0.0
-        self._snapshot_commands = 0
+        self._schedule = SnapshotSchedule(self._snapshots, settings.core)
         self._store_lost = False
 
     # --- what others ask
@@ -140,21 +147,32 @@ class CoreProcess:
             self._log,
         )
         clock.start()
-        self._snapshot_due = time.monotonic() + self._settings.core.snapshot_seconds
+        archivist = Archivist(
+            self._store.bus(self.shard),
+            self._archive,
+            self._snapshots,
+            seconds=self._settings.core.archive_seconds,
+            metrics=ArchiveMetrics.of(self.metrics),
+            log=self._log,
+        )
+        archivist.start()
         _settle_garbage()
         try:
             while not self._stopping.is_set():
                 self._turn(core)
                 if core.is_ticking:
                     clock.leading.set()
+                    archivist.leading.set()
                 assert clock.is_alive(), "the clock ticks as long as the core runs"
         finally:
             clock.stop()
+            archivist.stop()
         self._end(core)
         return CLEAN
 
     def _recover(self) -> CoreShard:
         self._log.info("store_found", store=self._store.check(self.shard))
+        self._archive.check()
         stuck = self._failures.stops_at() - recovery.quarantined_places(self._bus, self._failures)
         if stuck:
             self._wait_for_quarantine(stuck)
@@ -166,6 +184,7 @@ class CoreProcess:
             new=new,
             restore=Exchange.restore,
             log=self._log,
+            archived=self._archive.commands.read,
         )
         return CoreShard(
             self._bus,
@@ -195,6 +214,7 @@ class CoreProcess:
         self._beat = time.monotonic()
         try:
             busy = core.step()
+            self._keep_snapshots(core)
         except (BusDownError, OutcomeUnknownError) as error:
             core.lost_store()
             self._lost(error)
@@ -203,7 +223,6 @@ class CoreProcess:
         self._state = "leading" if core.is_leading else "standby: following the leader"
         if not busy:
             self._stopping.wait(FOLLOW_SECONDS)
-        self._keep_snapshots(core)
         if self._beat > self._observe_at:
             self._observe_at = self._beat + OBSERVE_SECONDS
             exchange = core.replica.machine
@@ -225,17 +244,16 @@ class CoreProcess:
             elif outcome:
                 self._log.critical("snapshot_failed", error=outcome)
         elif self._is_snapshot_due(core):
-            self._snapshot_due = time.monotonic() + self._settings.core.snapshot_seconds
-            self._snapshot_commands = core.commands
+            self._schedule.started()
             self._snapshots.write_in_child(lambda: recovery.snapshot_of(core.replica))
 
     def _is_snapshot_due(self, core: CoreShard) -> bool:
         """After so much time or so many commands, where the state is one that is committed."""
-        if not core.is_leading or not core.is_settled:
+        if not self._schedule.is_due(core.commands, is_leading=core.is_leading):
             return False
-        commands = core.commands - self._snapshot_commands
-        late = time.monotonic() > self._snapshot_due
-        return late or commands >= self._settings.core.snapshot_commands
+        if core.is_leading:
+            return core.is_settled
+        return core.agrees_with_stream()
 
     def _end(self, core: CoreShard) -> None:
         """A clean stop: a snapshot makes the next start quick, a free lease makes it immediate."""

@@ -35,6 +35,26 @@ class CoreMetrics:
         )
 
 
+@define
+class ArchiveMetrics:
+    """What is archived and trimmed."""
+
+    commands: Counter
+    events: Counter
+    trimmed: Gauge
+    errors: Counter
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> "ArchiveMetrics":
+        """Registers them."""
+        return cls(
+            metrics.counter("core_archived_commands_total", "Entries of cmd archived"),
+            metrics.counter("core_archived_events_total", "Entries of evt archived"),
+            metrics.gauge("core_trimmed_events", "Events below this are in the archive only"),
+            metrics.counter("core_archive_errors_total", "Rounds of archiving that failed [0]"),
+        )
+
+
 class ExchangeGauges:
     """Gauges of the exchange's own state; `observe` is called by the thread that applies."""
 

@@ -5,11 +5,11 @@ fail-over a snapshot may be ahead of the stream or of another history. What an o
 is skipped here as it was when it happened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from kalshi_fix.adapters.bus import Bus
+from kalshi_fix.adapters.bus import Bus, Entry
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.processes import core_snapshots as snapshots
@@ -31,8 +31,12 @@ def recover(
     new: Callable[[], Machine],
     restore: Callable[[object], Machine],
     log: Log,
+    archived: Callable[[], Iterable[Entry]] = tuple,
 ) -> Replica:
     """A replica at the newest usable snapshot, or at the beginning of the stream.
+
+    Where the beginning has been trimmed away it is taken from ``archived``, the commands of the
+    archive.
 
     Raises:
         RecoveryError: neither can be used.
@@ -46,7 +50,7 @@ def recover(
         except snapshots.SnapshotDamagedError as error:
             log.exception("snapshot_damaged", error=str(error))
             continue
-        fault = _fault(bus, snapshot)
+        fault = snapshot_fault(bus, snapshot)
         if fault:
             log.error("snapshot_does_not_fit", snapshot=str(path), fault=fault)
             continue
@@ -60,11 +64,26 @@ def recover(
         return replica
     first = bus.read_events(0, 1, 0)
     if first and EventEntry.unpack(first[0].payload).first != 1:
-        raise RecoveryError(
-            f"shard {bus.shard}: no usable snapshot, and the stream no longer starts at event 1; "
-            "restore a snapshot or the archive"
-        )
+        return _from_archive(bus, archived, Replica(new(), quarantined), log)
     return Replica(new(), quarantined)
+
+
+def _from_archive(
+    bus: Bus, archived: Callable[[], Iterable[Entry]], replica: Replica, log: Log
+) -> Replica:
+    """Carries out everything archived; that it goes with the stream is seen before leading."""
+    log.warning("no_usable_snapshot", replaying="the archive")
+    for entry in archived():
+        replica.quarantined |= quarantines([entry])
+    for entry in archived():
+        replica.apply(entry)
+    rest = bus.read_events(replica.last_event, 1, 0)
+    if rest and EventEntry.unpack(rest[0].payload).first > replica.last_event + 1:
+        raise RecoveryError(
+            f"shard {bus.shard}: no usable snapshot, and the stream no longer starts at event 1 "
+            f"nor where the archive ends ({replica.last_event}); restore a snapshot or the archive"
+        )
+    return replica
 
 
 def _restored(
@@ -78,7 +97,7 @@ def _restored(
     return machine
 
 
-def _fault(bus: Bus, snapshot: snapshots.Snapshot) -> str:
+def snapshot_fault(bus: Bus, snapshot: snapshots.Snapshot | snapshots.SnapshotHead) -> str:
     """Why a snapshot does not belong to the stream, "" if it does."""
     if snapshot.last_event == 0:
         return ""
@@ -111,7 +130,10 @@ def quarantined_places(bus: Bus, failures: Failures) -> set[Place]:
     places = failures.places()
     if not places:
         return set()
-    found: set[Place] = set()
+    first = bus.read_commands("0-0", 1, 0)
+    start = parse_id(first[0].id) if first else (0, 0)
+    # what was trimmed lies below a snapshot: it was skipped then, or carried out
+    found = {place for place in places if parse_id(place[0]) < start}
     after = min((entry_id for entry_id, _ in places), key=parse_id)
     while entries := bus.read_commands(after, READ_ENTRIES, 0):
         readable = [entry for entry in entries if (entry.id, -1) not in places]

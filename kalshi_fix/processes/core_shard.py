@@ -55,10 +55,11 @@ class CoreShard:
         self._outbox: deque[Commit] = deque()
         self._renewed = 0.0
         self._in_doubt = False
+        self._is_aligned = False
         self._is_seeded = False
         self._ready_from = ""
         self.is_ready = False
-        self.commands = 0  # carried out while leading
+        self.commands = 0  # carried out, leading or not
 
     @property
     def is_leading(self) -> bool:
@@ -74,6 +75,26 @@ class CoreShard:
     def is_settled(self) -> bool:
         """Whether everything applied is committed: a snapshot may be taken now."""
         return not self._outbox and self._tail.last_event == self.replica.last_event
+
+    def agrees_with_stream(self) -> bool:
+        """For a standby: whether it stands at the end of an entry of ``evt``.
+
+        Raises:
+            RecoveryError: the entry is another one than this replica's.
+        """
+        number = self.replica.last_event
+        if not self._is_aligned or not number:
+            return False
+        found = self._bus.read_events(number - 1, 1, 0)
+        entry = EventEntry.unpack(found[0].payload) if found else None
+        if entry is None or entry.last != number:
+            return False
+        if entry.state_hash != self.replica.state_hash:
+            raise RecoveryError(
+                f"shard {self._bus.shard}: this standby's event {number} is not the stream's; "
+                "another version of the exchange wrote it, or the stream is damaged"
+            )
+        return True
 
     def step(self) -> bool:
         """One turn of following or leading; False = nothing to do, wait a little.
@@ -104,7 +125,9 @@ class CoreShard:
 
     def _follow(self) -> bool:
         """Catches up with what the leader has committed, then tries to take the lead."""
-        self._catch_up(self._bus.state().offset)
+        offset = self._bus.state().offset
+        self._is_aligned = not offset.chunk
+        self._catch_up(offset)
         state = self._bus.acquire(self._owner, self._lease_ms)
         if state is None:
             return False
@@ -127,7 +150,7 @@ class CoreShard:
             for entry in entries:
                 if parse_id(entry.id) > target:
                     return
-                self.replica.apply(entry)
+                self.commands += self.replica.apply(entry).commands
 
     def _take_lead(self, state: ShardState) -> None:
         replica = self.replica

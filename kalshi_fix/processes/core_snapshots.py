@@ -15,9 +15,13 @@ from typing import Any, Final
 import msgpack
 from attrs import astuple, frozen
 
+from kalshi_fix.adapters.settings import CoreSettings
+
 VERSION: Final = 1
 KEPT: Final = 3
 CHILD_SECONDS_MAX: Final = 120
+LOOK_SECONDS: Final = 1.0
+LEADER_PATIENCE: Final = 1.25  # of the time a standby has to write one
 _CHECKSUM_BYTES: Final = 32
 _FIRST_DESCRIPTOR: Final = 3  # after standard input, output and error
 _WRITTEN, _FAILED, _BROKEN = 0, 1, 3  # exit codes of the child
@@ -36,6 +40,15 @@ class Snapshot:
     state_hash: bytes
     trading_day: int
     machine: Any
+
+
+@frozen
+class SnapshotHead:
+    """A snapshot without the machine: where in the stream it belongs."""
+
+    entry_id: str
+    last_event: int
+    state_hash: bytes
 
 
 class SnapshotDamagedError(Exception):
@@ -112,6 +125,41 @@ class Snapshots:
         return ""
 
 
+class SnapshotSchedule:
+    """When a core is to write one: a standby first, the leader where no standby does.
+
+    Both look at what is there, so they need not know of each other: the leader waits longer.
+    """
+
+    def __init__(self, snapshots: Snapshots, settings: CoreSettings) -> None:
+        self._snapshots = snapshots
+        self._settings = settings
+        self._newest = Path()
+        self._since = self._look_at = time.monotonic()
+        self._commands = self._commands_since = 0
+
+    def started(self) -> None:
+        """One is being written."""
+        self._since = time.monotonic()
+        self._commands_since = self._commands
+
+    def is_due(self, commands: int, *, is_leading: bool) -> bool:
+        """Whether to start; ``commands`` were carried out by this core so far."""
+        now = time.monotonic()
+        self._commands = commands
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        newest = next(self._snapshots.newest_first(), Path())
+        if newest != self._newest:
+            self._newest = newest
+            self.started()
+        patience = LEADER_PATIENCE if is_leading else 1.0
+        late = now - self._since > self._settings.snapshot_seconds * patience
+        many = commands - self._commands_since >= self._settings.snapshot_commands * patience
+        return late or many
+
+
 def read(path: Path) -> Snapshot:
     """Reads a snapshot.
 
@@ -119,6 +167,23 @@ def read(path: Path) -> Snapshot:
         SnapshotDamagedError: the file is not what was written.
         NewerSnapshotError: a newer version wrote it.
     """
+    return Snapshot(*msgpack.unpackb(_body(path), use_list=True, strict_map_key=False))
+
+
+def read_head(path: Path) -> SnapshotHead:
+    """Checks a snapshot's file and reads where it belongs; quick, the machine stays packed.
+
+    Raises:
+        SnapshotDamagedError, NewerSnapshotError: as `read`.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=0)
+    unpacker.feed(_body(path))
+    unpacker.read_array_header()
+    entry_id, last_event, state_hash = (unpacker.unpack() for _ in range(3))
+    return SnapshotHead(entry_id, last_event, state_hash)
+
+
+def _body(path: Path) -> bytes:
     try:
         version, checksum, body = msgpack.unpackb(path.read_bytes())
     except (OSError, ValueError, msgpack.UnpackException) as error:
@@ -129,7 +194,8 @@ def read(path: Path) -> Snapshot:
         )
     if checksum != _checksum(body):
         raise SnapshotDamagedError(f"snapshot {path}: its checksum is wrong")
-    return Snapshot(*msgpack.unpackb(body, use_list=True, strict_map_key=False))
+    found: bytes = body
+    return found
 
 
 def _checksum(body: bytes) -> bytes:
