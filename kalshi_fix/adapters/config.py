@@ -65,7 +65,7 @@ def load(path: Path) -> s.Settings:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return from_document(document, str(path))
+    return _with_absolute_paths(from_document(document, str(path)), path.absolute().parent)
 
 
 def from_document(document: Mapping[str, Any], source: str) -> s.Settings:
@@ -87,6 +87,13 @@ def from_document(document: Mapping[str, Any], source: str) -> s.Settings:
     if fault:
         raise ConfigError(f"{source}: {fault}")
     return settings
+
+
+def _with_absolute_paths(settings: s.Settings, directory: Path) -> s.Settings:
+    tls = settings.edge.tls
+    files = {name: getattr(tls, name) for name in ("certificate", "key", "client_ca")}
+    found: dict[str, Any] = {name: str(directory / file) for name, file in files.items() if file}
+    return evolve(settings, edge=evolve(settings.edge, tls=evolve(tls, **found)))
 
 
 def demo_settings() -> s.Settings:

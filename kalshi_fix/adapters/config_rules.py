@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import asdict, evolve
 
+from kalshi_fix.adapters.config_rules_edge import edge_faults
 from kalshi_fix.adapters.logs import LEVELS
 from kalshi_fix.adapters.passwords import ScryptHash
 from kalshi_fix.adapters.paths import LANE_NAME_MAX
@@ -78,9 +79,9 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("core", "spacing_from_commands"): (2, 10_000),
     ("core", "snapshot_seconds"): (1, 86_400),
     ("core", "snapshot_commands"): (1_000, 1_000_000_000),
-    ("edge", "logon_seconds"): (0.1, 60),
     ("core", "archive_seconds"): (0.1, 3_600),
     ("core", "archive_segment_bytes"): (4_096, 17_179_869_184),
+    ("edge", "logon_seconds"): (0.1, 60),
     ("edge", "logon_bytes"): (256, 65_536),
     ("edge", "message_bytes"): (1_024, 1_048_576),
     ("edge", "clock_seconds"): (0.1, 3_600),
@@ -98,6 +99,11 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("edge", "password_threads"): (1, 64),
     ("edge", "password_waiting_max"): (1, 100_000),
     ("edge", "refusal_log_lines_per_second"): (1, 100_000),
+    ("edge", "connections_per_second"): (1, 1_000_000),
+    ("edge", "connection_burst"): (1, 1_000_000),
+    ("edge", "failed_logons_per_minute"): (1, 1_000_000),
+    ("edge", "failed_logon_burst"): (1, 1_000_000),
+    ("edge", "rates_kept_max"): (100, 10_000_000),
     ("gateway", "outbound_queue_max"): (10, 10_000_000),
     ("gateway", "inbound_queue_max"): (10, 10_000_000),
     ("gateway", "max_latency_seconds"): (1, 86_400),
@@ -112,6 +118,9 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("gateway", "control_connections_max"): (1, 65_536),
     ("gateway", "store_tail_seconds"): (1, 86_400),
     ("gateway", "store_tail_messages"): (1, 100_000_000),
+    ("gateway", "resend_messages_max"): (1, 1_000_000_000),
+    ("gateway", "resend_messages_per_second"): (1, 1_000_000_000),
+    ("gateway", "admin_faults_max"): (1, 1_000_000),
     ("gateway", "unacked_orders_max"): (1, 100_000_000),
     ("market_data", "stream_max_entries"): (100, 100_000_000),
     ("market_data", "snapshot_interval_ms"): (1, 60_000),
@@ -289,5 +298,6 @@ _RULES: Final[tuple[Callable[[Settings], Faults], ...]] = (
     _reference_data,
     _lanes,
     _sessions,
+    edge_faults,
     _rest,
 )

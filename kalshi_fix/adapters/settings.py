@@ -77,6 +77,14 @@ class EdgeSettings:
     password_threads: int = 1  # each may keep a core busy; logons then take their turn
     password_waiting_max: int = 64
     refusal_log_lines_per_second: int = 20
+    plain: bool = False  # True: FIX without TLS; there is no port that takes both
+    tls: TlsSettings = field(factory=TlsSettings)
+    proxies: tuple[str, ...] = ()  # networks of PROXY v2 senders; if any, nobody else may connect
+    connections_per_second: int = 100  # of one address
+    connection_burst: int = 1_000
+    failed_logons_per_minute: int = 60  # of one address for one session
+    failed_logon_burst: int = 100
+    rates_kept_max: int = 20_000  # addresses, and addresses with sessions, remembered for these
 
 
 @frozen(kw_only=True)
@@ -97,6 +105,9 @@ class GatewaySettings:
     control_connections_max: int = 256
     store_tail_seconds: int = 120  # how far before the position the session stores are compared
     store_tail_messages: int = 20_000  # and at least so many messages of each
+    resend_messages_max: int = 200_000  # that one session may have sent again at once ...
+    resend_messages_per_second: int = 2_000  # ... and how fast that comes back; then Logout
+    admin_faults_max: int = 100  # of one connection; then Logout
     unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
 
 
@@ -189,6 +200,9 @@ class SessionSettings:
     max_order_age_seconds: int = 30
     throttle: ThrottleSettings = field(factory=ThrottleSettings)
     port: int = 0  # 0 = the role's
+    addresses: tuple[str, ...] = ()  # networks it may come from; () = any
+    certificate_required: bool = False  # no Logon without a client certificate
+    certificate_names: tuple[str, ...] = ()  # CN or DNS names it may have; () = sender_comp_id
 
 
 @frozen(kw_only=True)

@@ -23,6 +23,7 @@ HASH = hash_password("secret", n=2)
 def base(**changes: Any) -> dict[str, Any]:
     """A small configuration that is fine, with changes."""
     document: dict[str, Any] = {
+        "edge": {"plain": True},
         "lanes": [{"name": "gw1"}],
         "firms": [{"name": "ALPHA"}, {"name": "BRAVO"}],
         "accounts": [{"name": "ALPHA-1", "firm": "ALPHA", "deposit": "12.5"}],
@@ -42,6 +43,10 @@ def session(**changes: Any) -> dict[str, Any]:
         "password_scrypt": HASH,
         "accounts": ["ALPHA-1"],
     } | changes
+
+
+def tls(**changes: Any) -> dict[str, Any]:
+    return {"certificate": "edge.pem", "key": "edge.key"} | changes
 
 
 def market(**changes: Any) -> dict[str, Any]:
@@ -88,6 +93,28 @@ def test_the_small_configuration_is_fine() -> None:
         ({"edge": {"heartbeat_min": 9, "heartbeat_max": 8}}, "edge.heartbeat_min: allowed is at"),
         ({"edge": {"ports": {"XX": 1}}}, "edge.ports: 'XX' is not one of DC, MD, NR, PT, RT"),
         ({"edge": {"ports": {"RT": 0}}}, "edge.ports.RT: 0 is not within 1..65535"),
+        ({"edge": {}}, "edge.tls.certificate: is missing; allowed without TLS only with edge.pl"),
+        ({"edge": {"plain": True, "tls": tls()}}, "edge.plain: allowed is either plain = true or"),
+        ({"edge": {"tls": tls(key="")}}, "edge.tls.key: is missing"),
+        (
+            {"edge": {"tls": tls(client_certificates="maybe")}},
+            "edge.tls.client_certificates: 'maybe' is not one of optional, required",
+        ),
+        (
+            {"edge": {"tls": tls(client_certificates="required")}},
+            "edge.tls.client_certificates: 'required' is allowed only with edge.tls.client_ca",
+        ),
+        ({"edge": {"tls": tls(check_seconds=0)}}, "edge.tls.check_seconds: 0.0 is not within 0.1"),
+        ({"edge": {"tls": "on"}}, "edge.tls: allowed is a table, not 'on'"),
+        (
+            {"edge": {"plain": True, "proxies": ["lb1"]}},
+            "edge.proxies: 'lb1' is not an address or a network",
+        ),
+        ({"sessions": [session(addresses=["10.0.0.1/8"])]}, "sessions[0].addresses: '10.0.0.1/8'"),
+        (
+            {"sessions": [session(certificate_required=True)]},
+            "sessions[0].certificate_required: allowed only with edge.tls.client_ca",
+        ),
         ({"metrics": {"core": 8230}}, "metrics.core: 8230 is also edge.ports.RT"),
         ({"log": {"level": "loud"}}, "log.level: 'loud' is not one of critical, debug, error"),
         ({"lanes": [{"name": "GW 1"}]}, "lanes[0].name: 'GW 1' is not 1 to 24 lower-case"),
@@ -167,6 +194,16 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("a = \n")
     with pytest.raises(ConfigError, match=r"bad\.toml: not TOML"):
         load(tmp_path / "bad.toml")
+
+
+def test_certificates_are_found_beside_the_configuration(tmp_path: Path) -> None:
+    text = (CONFIG / "demo.toml").read_text()
+    tls_table = '[edge.tls]\ncertificate = "edge.pem"\nkey = "/keys/edge.key"\n\n[metrics]'
+    text = text.replace("plain = true", "plain = false").replace("[metrics]", tls_table, 1)
+    (tmp_path / "tls.toml").write_text(text)
+    found = load(tmp_path / "tls.toml").edge.tls
+    assert (found.certificate, found.key) == (str(tmp_path / "edge.pem"), "/keys/edge.key")
+    assert found.client_ca == ""
 
 
 def test_values_are_read_in_the_units_people_write() -> None:
