@@ -89,7 +89,10 @@ class MemoryStore:
 
     def shard(self, name: str) -> _Shard:
         """A shard's data; call with the lock held."""
-        return self._shards.setdefault(name, _Shard())
+        found = self._shards.get(name)
+        if found is None:
+            found = self._shards[name] = _Shard()
+        return found
 
     def connect(self, shard: str) -> "MemoryBus":
         """A connection to a shard."""

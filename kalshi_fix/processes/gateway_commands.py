@@ -21,6 +21,7 @@ class ConfirmedBook:
     """What one shard has not been told yet of how far sessions are settled."""
 
     links: Mapping[str, Link]
+    shard: int = 0
     _marked: dict[str, None] = field(factory=dict)  # in order: what is written is reproducible
 
     def mark(self, session: str) -> None:
@@ -35,8 +36,8 @@ class ConfirmedBook:
             if progress.is_settled():
                 self._marked.pop(name, None)
             confirmed = progress.confirmed()
-            if confirmed > 0 and progress.epoch > 0:
-                found[name] = (progress.epoch, confirmed)
+            if confirmed > 0 and progress.epochs:
+                found[name] = (progress.epochs[self.shard], confirmed)
         return found
 
 

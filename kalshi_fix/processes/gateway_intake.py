@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Counter
@@ -139,7 +139,10 @@ class Intake:
         one_at_a_time = len(shards) == 1 and received_at - link.received_at > _QUIET_SECONDS
         for shard in shards:
             submission = Submission(
-                command, incoming.progress, incoming.number, lambda: self._not_taken(incoming)
+                _of_epoch(command, incoming.progress.epochs[shard]),
+                incoming.progress,
+                incoming.number,
+                lambda: self._not_taken(incoming),
             )
             writer = self.writers[shard]
             submit = writer.submit_now if one_at_a_time else writer.submit
@@ -177,6 +180,13 @@ class Intake:
             number=message.get(34),
             exc_info=error,
         )
+
+
+def _of_epoch(command: Command, epoch: int) -> Command:
+    """The command in a shard's own epoch: shards count the session's resets apart."""
+    if getattr(command, "epoch", epoch) == epoch:
+        return command
+    return evolve(command, epoch=epoch)
 
 
 def _apology(link: Link, message: FixMessage) -> FixMessage:

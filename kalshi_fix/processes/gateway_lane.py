@@ -89,7 +89,7 @@ class Lane:
             backlog=self._backlog,
         )
         self.links: dict[str, Link] = {}
-        self._books = [ConfirmedBook(self.links) for _ in self._shards]
+        self._books = [ConfirmedBook(self.links, index) for index in range(len(self._shards))]
         self._watches = [
             CoreWatch(around.connect(shard), self._limits.stalled_core_ms) for shard in self._shards
         ]

@@ -24,7 +24,7 @@ class Link:
     view: SessionView
     engine: EngineSession
     outbox: Outbox
-    progress: Progress = field(factory=lambda: Progress(0))
+    progress: Progress = field(factory=Progress)
     high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
     refused_numbers: set[int] = field(factory=set)  # before this process started
     refused_ids: set[str] = field(factory=set)
@@ -45,10 +45,16 @@ class Link:
             return True
         return message.msg_type == "D" and message.get(11) in self.refused_ids
 
-    def start_epoch(self, epoch: int, confirmed: int, high_water: int) -> None:
-        """After SessionOpened: a new epoch has no past."""
-        if epoch != self.progress.epoch:
-            self.progress = Progress(epoch, confirmed)
+    def start_epoch(
+        self, epochs: tuple[int, ...], confirmed: int, high_water: int, *, is_new: bool
+    ) -> None:
+        """After SessionOpened: a new epoch (``is_new``) has no past.
+
+        What the stores showed as refused at start is of the epoch that goes on.
+        """
+        if epochs != self.progress.epochs:
+            self.progress = Progress(epochs, confirmed)
+        if is_new:
             self.refused_numbers.clear()
             self.refused_ids.clear()
         self.progress.skip_to(confirmed + 1)

@@ -148,7 +148,8 @@ class SessionOpener:
             # some shard may still take it: then it must not stay open
             self._lose(link.name, request.connection)
             return _UNAVAILABLE
-        return self._conclude(link, list(waiting.answers.values()), is_reset=is_reset)
+        answers = [waiting.answers[shard] for shard in range(self._shards)]
+        return self._conclude(link, answers, is_reset=is_reset)
 
     def _conclude(self, link: Link, answers: list[SessionChanged], *, is_reset: bool) -> OpenAnswer:
         refused = next((answer.reason for answer in answers if answer.reason), "")
@@ -158,7 +159,8 @@ class SessionOpener:
             return OpenAnswer(reason=refused)
         confirmed = max(answer.confirmed for answer in answers)
         high_water = min(answer.high_water for answer in answers)
-        link.start_epoch(answers[0].epoch, confirmed, high_water)
+        epochs = tuple(answer.epoch for answer in answers)
+        link.start_epoch(epochs, confirmed, high_water, is_new=is_reset)
         link.saw_logout = False
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             self._engine.expect_incoming(link.name, confirmed + 1)

@@ -14,8 +14,8 @@ class Progress:
     ones have begun, were administrative, or were rejected by the engine itself.
     """
 
-    def __init__(self, epoch: int, confirmed: int = 0) -> None:
-        self.epoch = epoch
+    def __init__(self, epochs: tuple[int, ...] = (), confirmed: int = 0) -> None:
+        self.epochs = epochs  # by shard: one may have begun an epoch that another never heard of
         self._last = confirmed
         self._open: dict[int, int] = {}  # number -> parts still open, in rising order
         self._lock = threading.Lock()
