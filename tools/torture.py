@@ -45,7 +45,7 @@ class Plan:
     rate: float = 25.0  # requests per second and client
     fsync: str = "always"
     seed: int = 1
-    snapshot_seconds: int = 20
+    snapshot_seconds: int = 3
     directory: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="torture-")))
 
 

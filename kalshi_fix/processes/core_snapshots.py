@@ -154,10 +154,19 @@ class SnapshotSchedule:
         if newest != self._newest:
             self._newest = newest
             self.started()
+            self._since -= _age_seconds(newest)
         patience = LEADER_PATIENCE if is_leading else 1.0
         late = now - self._since > self._settings.snapshot_seconds * patience
         many = commands - self._commands_since >= self._settings.snapshot_commands * patience
         return late or many
+
+
+def _age_seconds(path: Path) -> float:
+    """How long ago a file was written, 0 if it is gone meanwhile."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0
 
 
 def read(path: Path) -> Snapshot:

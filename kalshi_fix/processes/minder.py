@@ -19,7 +19,8 @@ from kalshi_fix.adapters.logs import Log
 from kalshi_fix.processes.exit_codes import CONFIGURATION, GAVE_WAY
 
 BACKOFF_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
-STEADY_SECONDS: Final = 10.0  # having run this long, the next end counts as the first
+STEADY_SECONDS: Final = 5.0  # having run this long, the next end counts as the first
+STEADY_READY_SECONDS: Final = 1.0  # as does having been ready for so long
 ASK_SECONDS_MAX: Final = 1.0
 ASK_STARTING_SECONDS: Final = 0.1
 ASK_READY_SECONDS: Final = 1.0
@@ -43,6 +44,7 @@ class Minder:
     _started: float = 0.0
     _start_at: float = 0.0
     _ask_at: float = 0.0
+    _ready_since: float = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -52,7 +54,7 @@ class Minder:
     def start(self) -> None:
         """Starts the process."""
         self._started = time.monotonic()
-        self._start_at = 0.0
+        self._start_at = self._ready_since = 0.0
         self.status = "starting"
         self.child = self.start_child()
         self.log.info("process_started", name=self.name, pid=self.child.pid)
@@ -70,6 +72,7 @@ class Minder:
             return self._ended(code, now)
         if now >= self._ask_at:
             self.status = self.ask(self.child.pid)
+            self._ready_since = 0.0 if self.status else self._ready_since or now
             self._ask_at = now + (ASK_STARTING_SECONDS if self.status else ASK_READY_SECONDS)
         return True
 
@@ -77,7 +80,8 @@ class Minder:
         """Plans the restart."""
         self.child = None
         refused = code == CONFIGURATION
-        if now - self._started > STEADY_SECONDS:
+        was_ready = self._ready_since and now - self._ready_since > STEADY_READY_SECONDS
+        if was_ready or now - self._started > STEADY_SECONDS or code == GAVE_WAY:
             self._ends = 0
         last = len(BACKOFF_SECONDS) - 1
         wait = BACKOFF_SECONDS[last if refused else min(self._ends, last)]
