@@ -10,7 +10,7 @@ from clients.quickfix_engine import QuickFixClient
 from running_system import RunningSystem
 
 pytestmark = pytest.mark.acceptance
-MARKET = "KXTEST-Q"
+MARKET = "KXTEST-Y"
 
 
 class Desk:
