@@ -53,6 +53,8 @@ def merged(stock: Element, overlay: Element, *, internal: bool) -> Element:
     if internal:
         _add_fields(fields, child(overlay, "internal"))
         additions += child(overlay, "internal").findall("add")
+        header = child(child(overlay, "internal"), "header")
+        child(dictionary, "header").extend(copy.deepcopy(list(header)))
     for addition in additions:
         by_type[addition.get("msgtype")].extend(copy.deepcopy(list(addition)))
     types = {rule.get("from"): rule.get("to", "") for rule in child(overlay, "types")}

@@ -2,8 +2,8 @@
 
 Sequence numbers, heartbeats, resends and dictionary validation are the engine's; every other
 decision is asked of `EngineEvents`. No message or session object of the engine outlives its
-callback, and nothing but a refused Logon is ever raised into it: an exception there would leave a
-process that looks alive and serves nobody.
+callback, and nothing is ever raised into it but what it knows as an answer (`_ANSWERS`): any other
+exception there would leave a process that looks alive and serves nobody.
 """
 
 import ctypes
@@ -12,12 +12,17 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import quickfix as fix
-from attrs import frozen
 
+from kalshi_fix.adapters.engine import (
+    Engine,
+    EngineConfigError,
+    EngineEvents,
+    EngineSession,
+    EngineSettings,
+)
 from kalshi_fix.adapters.engine_sockets import (
     Wire,
     descriptor_in_use,
@@ -29,7 +34,21 @@ from kalshi_fix.adapters.engine_sockets import (
 from kalshi_fix.adapters.fix_store import set_creation_time
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.session_rules import SessionFault, is_gap_fill
 from kalshi_fix.fix.wire import BEGIN_STRING, decode, encode
+
+if TYPE_CHECKING:
+    from kalshi_fix.fix.refusal import Refusal
+
+__all__ = [
+    "EXIT_ENGINE_FAILURE",
+    "Acceptor",
+    "Engine",
+    "EngineConfigError",
+    "EngineEvents",
+    "EngineSession",
+    "EngineSettings",
+]
 
 EXIT_ENGINE_FAILURE: Final = 70  # the supervisor restarts; the session stores survive a kill
 P = ParamSpec("P")
@@ -42,105 +61,20 @@ FLAT: Final = frozenset({"0", "3", "5", "8", "9", "f", "j", "r"})
 _COPIED_ROUTING: Final = (50, 57, 115, 116, 128, 129, 142, 143, 144, 145)
 _LOGON_PREFIX: Final = "Rejected Logon Attempt: "
 _GAP_TEXT: Final = "MsgSeqNum gap"
-
-
-class EngineConfigError(Exception):
-    """The engine refuses its settings: a session, its store directory or the dictionary."""
-
-
-@frozen(kw_only=True)
-class EngineSession:
-    """One FIX identity as the engine sees it: the server is the sender."""
-
-    name: str
-    sender_comp_id: str
-    target_comp_id: str
-    microseconds: bool = False
-    keeps_sequence: bool = True  # False: no history, a gap from the client ends the session
-    reset_on_logon: bool = False
-
-    @property
-    def store_name(self) -> str:
-        """Stem of its files in the store directory."""
-        return f"{BEGIN_STRING}-{self.sender_comp_id}-{self.target_comp_id}"
-
-
-@frozen(kw_only=True)
-class EngineSettings:
-    """What all sessions of an engine share."""
-
-    store: Path
-    dictionary: Path
-    max_latency_seconds: int = 120
-    send_buffer_bytes: int = 262_144
-
-
-class EngineEvents(Protocol):
-    """Who decides. Called on the session's own thread; must not block on the exchange."""
-
-    def logon_refusal(self, session: str, logon: FixMessage) -> str:
-        """The text of the refusing Logout; empty lets the Logon pass."""
-        ...
-
-    def on_logon(self, session: str) -> None:
-        """The session is up."""
-        ...
-
-    def on_logout(self, session: str) -> None:
-        """The session is down. The engine holds the session's lock: only hand on, never wait."""
-        ...
-
-    def on_admin(self, session: str, message: FixMessage) -> str:
-        """An administrative message came in; returns the text of the Logout that answers it."""
-        ...
-
-    def on_application(self, session: str, text: str) -> None:
-        """An application message came in, its number as expected, valid by the dictionary."""
-        ...
-
-    def on_admin_sent(self, session: str, msg_type: str) -> None:
-        """The engine sends an administrative message."""
-        ...
-
-
-class Engine(Protocol):
-    """The session layer as the rest of a gateway sees it."""
-
-    def send(self, session: str, message: FixMessage) -> bool:
-        """Numbers, stores and, if the session is up, sends. False: nothing was stored."""
-        ...
-
-    def expect_incoming(self, session: str, number: int) -> None:
-        """Lowers the number expected next, so that the client sends again from there."""
-        ...
-
-    def log_out(self, session: str, text: str) -> None:
-        """Ends a session politely."""
-        ...
-
-    def is_connected(self, session: str) -> bool:
-        """Whether a connection, even one that is just closing, still owns the session."""
-        ...
-
-    def wire(self, session: str) -> Wire | None:
-        """The session's socket; None while that cannot be told. The caller closes it."""
-        ...
-
-    def cut(self, session: str, writer_thread_id: int) -> bool:
-        """Ends the connection a blocked writer thread sends on. False: it does not send."""
-        ...
+# What a callback may raise: the engine answers with a Logout, or with a Reject that names a tag.
+_ANSWERS: Final = (fix.RejectLogon, fix.IncorrectTagValue)
 
 
 def _guarded(
     callback: Callable[Concatenate["_Application", P], R],
 ) -> Callable[Concatenate["_Application", P], R]:
-    """Nothing escapes into the engine but a refused Logon; anything else ends the process."""
+    """Nothing escapes into the engine but its own answers; anything else ends the process."""
 
     @functools.wraps(callback)
     def guarded(self: "_Application", *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return callback(self, *args, **kwargs)
-        except fix.RejectLogon:
+        except _ANSWERS:
             raise
         except BaseException as error:
             self.fail(callback.__name__, error)
@@ -165,7 +99,7 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._log = log
         self._sessions = {_session_id(session).toString(): session for session in sessions}
         self.threads: dict[str, int] = {}  # of logged-on sessions
-        self._logout_texts: dict[str, str] = {}
+        self._faults: dict[int, Refusal] = {}  # by thread: of the Reject it is about to send
 
     def fail(self, callback: str, error: BaseException) -> None:
         """The shell itself is broken: say so and end, the supervisor starts afresh."""
@@ -193,7 +127,6 @@ class _Application(fix.Application):  # type: ignore[misc]
         """Hands on, and lets the session be used again after a Logout of ours."""
         name = self._sessions[session_id.toString()].name
         self.threads.pop(name, None)
-        self._logout_texts.pop(name, None)
         session = fix.Session.lookupSession(session_id)
         if not session.isEnabled():
             session.logon()
@@ -208,9 +141,25 @@ class _Application(fix.Application):  # type: ignore[misc]
             refusal = self._events.logon_refusal(name, decoded)
             if refusal:
                 raise fix.RejectLogon(refusal)
+        session = fix.Session.lookupSession(session_id)
+        expected = session.getExpectedTargetNum()
+        fault = self._events.admin_fault(name, decoded, expected, session.getExpectedSenderNum())
+        if fault is not None:
+            self._refuse(session, decoded, fault)
         text = self._events.on_admin(name, decoded)
         if text:
-            self._logout_texts[name] = text
+            raise fix.RejectLogon(text)
+
+    def _refuse(self, session: Any, message: FixMessage, fault: SessionFault) -> None:
+        """Has the engine reject the message before it takes effect, and end the session."""
+        if fault.refusal is None:
+            raise fix.RejectLogon(fault.logout)
+        if fault.logout:
+            session.logout(fault.logout)  # said as soon as the Reject has been sent
+        if is_gap_fill(message):  # the engine counts every rejected message but this one
+            session.setNextTargetMsgSeqNum(session.getExpectedTargetNum() + 1)
+        self._faults[threading.get_ident()] = fault.refusal
+        raise fix.IncorrectTagValue(fault.refusal.tag)
 
     @_guarded
     def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
@@ -225,14 +174,15 @@ class _Application(fix.Application):  # type: ignore[misc]
         header = message.getHeader()
         msg_type = header.getField(35)
         if msg_type == "5":
-            text = self._logout_texts.pop(session.name, "")
-            if text:
-                message.setField(58, text)
-            elif message.isSetField(58):
+            if message.isSetField(58):
                 message.setField(58, message.getField(58).removeprefix(_LOGON_PREFIX))
         elif msg_type == "3":
             for tag in _COPIED_ROUTING:
                 header.removeField(tag)
+            fault = self._faults.pop(threading.get_ident(), None)
+            if fault is not None:
+                message.setField(373, fault.code)
+                message.setField(58, fault.text)
         elif msg_type == "2" and not session.keeps_sequence:
             # a session without history does not ask for history: it ends. The request that is
             # about to go out becomes a Heartbeat, the Logout follows as soon as it is sent
@@ -282,6 +232,7 @@ class Acceptor:
         }
         for session in self._sessions.values():
             session.setIsNonStopSession(True)
+            session.setCheckCompId(False)  # judged by `EngineEvents`, whose Reject names the tag
         self._ids = {session.name: _session_id(session) for session in sessions}
         self._thread = threading.local()
 

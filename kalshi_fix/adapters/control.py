@@ -5,6 +5,7 @@ on. The answer carries the engine's port and the per-start secret the engine dem
 use these classes, so the format exists once.
 """
 
+import hmac
 import json
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,23 @@ T = TypeVar("T")
 SECRET_TAG: Final = 20998
 VERDICT_TAG: Final = 20999  # text of a refusal that must use the session's next number
 CONNECTION_TAG: Final = 20997
+# In the header of a message of the client's that the edge judged: the gateway is to reject it, when
+# its number is due, with the SessionRejectReason and RefTagID of the mark.
+FAULT_TAG: Final = 20996
+
+
+def fault_mark(secret: str, code: int, tag: int) -> str:
+    """Value of `FAULT_TAG`; only with the engine's secret it is the edge's."""
+    return f"{secret};{code};{tag}"
+
+
+def read_fault_mark(mark: str, secret: str) -> tuple[int, int] | None:
+    """(code, tag) of a mark; None where it is not the edge's."""
+    given, _, rest = mark.partition(";")
+    code, _, tag = rest.partition(";")
+    if not hmac.compare_digest(given.encode(), secret.encode()):
+        return None
+    return (int(code), int(tag)) if code.isdecimal() and tag.isdecimal() else None
 
 
 @frozen(kw_only=True)

@@ -13,7 +13,8 @@ from kalshi_fix.fix import inbound_orders, inbound_queries, tables
 from kalshi_fix.fix.decimal_text import is_decimal
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, business, malformed
-from kalshi_fix.fix.time_text import NANOS_MAX, parse_utc
+from kalshi_fix.fix.session_rules import header_fault
+from kalshi_fix.fix.time_text import parse_utc
 from kalshi_fix.messages.commands import ClientCommand
 from kalshi_fix.model import Reason
 
@@ -32,7 +33,6 @@ class SessionIdentity(Protocol):
         ...
 
 
-_SEQUENCE_DIGITS_MAX: Final = 18
 _Translate = Callable[[FixMessage, str, int, int], ClientCommand | Refusal]
 _TRANSLATORS: Final[dict[str, _Translate]] = {
     "D": inbound_orders.new_order,
@@ -60,33 +60,7 @@ def to_command(message: FixMessage, session: SessionIdentity, at: int) -> Client
 
 def form_fault(message: FixMessage) -> Refusal | None:
     """The first thing wrong with a message's form: header, text, presence, values, formats."""
-    return _header_fault(message) or text_fault(message) or _field_fault(message)
-
-
-def _header_fault(message: FixMessage) -> Refusal | None:
-    fields = message.first()
-    sequence = fields.get(34)
-    if sequence is None:
-        return malformed(34, tables.REQUIRED_TAG_MISSING)
-    if not (sequence.isascii() and sequence.isdigit()) or len(sequence) > _SEQUENCE_DIGITS_MAX:
-        return malformed(34, tables.INCORRECT_DATA_FORMAT)
-    sent_at = _header_time(fields, 52)
-    if isinstance(sent_at, Refusal) or fields.get(43) != "Y":
-        return sent_at if isinstance(sent_at, Refusal) else None
-    # a repeat says when it was first sent, and that lies before now
-    first_sent_at = _header_time(fields, 122)
-    if isinstance(first_sent_at, Refusal):
-        return first_sent_at
-    return malformed(122, tables.SENDING_TIME_ACCURACY) if first_sent_at > sent_at else None
-
-
-def _header_time(fields: dict[int, str], tag: int) -> int | Refusal:
-    if tag not in fields:
-        return malformed(tag, tables.REQUIRED_TAG_MISSING)
-    at = parse_utc(fields[tag])
-    if at is None:
-        return malformed(tag, tables.INCORRECT_DATA_FORMAT)
-    return at if at <= NANOS_MAX else malformed(tag, tables.SENDING_TIME_ACCURACY)
+    return header_fault(message.first()) or text_fault(message) or _field_fault(message)
 
 
 def text_fault(message: FixMessage) -> Refusal | None:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from kalshi_fix.adapters.acceptor import EngineConfigError
 from kalshi_fix.adapters.bus import BusError
+from kalshi_fix.adapters.engine import EngineConfigError
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir, next_boot

@@ -13,11 +13,12 @@ from attrs import define, evolve, field
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Counter
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.refusals import internal_error, unavailable
+from kalshi_fix.fix.refusals import internal_error, session_reject, unavailable
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
+from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_outbox import Outgoing
@@ -65,6 +66,7 @@ class Intake:
     books: Sequence[ConfirmedBook]
     routes: Routes
     acks: AckTimes
+    guard: SessionGuard
     metrics: GatewayMetrics
     log: Log
     _received: dict[str, Counter] = field(factory=dict)
@@ -83,6 +85,10 @@ class Intake:
         incoming = self._begin(link, message, received_at)
         if link.is_answered(incoming.number, message):
             incoming.progress.settle(incoming.number)
+        elif (fault := self.guard.application(link, message)) is not None:
+            assert fault.refusal is not None, "an application message is rejected, with a word"
+            rejected = session_reject(message, fault.refusal)
+            self._carry_out(incoming, Reaction([rejected], [], fault.logout))
         else:
             self._translate(incoming)
         link.received_at = received_at

@@ -13,21 +13,24 @@ from typing import Final
 
 from attrs import define
 
-from kalshi_fix.adapters.acceptor import Acceptor, EngineSettings
+from kalshi_fix.adapters.acceptor import Acceptor
 from kalshi_fix.adapters.bus import Bus
 from kalshi_fix.adapters.control import OpenAnswer
+from kalshi_fix.adapters.engine import EngineSettings
 from kalshi_fix.adapters.fix_store import Sent, refused_ids, refused_numbers, tail
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import SessionSettings, Settings
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.session_rules import ResendBudget
 from kalshi_fix.fix.time_text import utc_text
 from kalshi_fix.model import NANOS, Role
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
+from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
@@ -201,6 +204,9 @@ class Lane:
 
     def _build_engine(self) -> Acceptor:
         markets = {m.symbol: m.shard for m in self._around.settings.markets}
+        guard = SessionGuard(
+            secret=self._secret, admin_faults_max=self._limits.admin_faults_max, log=self._log
+        )
         intake = Intake(
             desks=self._desks,
             writers=self._writers,
@@ -208,12 +214,14 @@ class Lane:
             books=self._books,
             routes=Routes(self._shards, markets),
             acks=self._acks,
+            guard=guard,
             metrics=self._metrics,
             log=self._log,
         )
         shell = Shell(
             links=self.links,
             intake=intake,
+            guard=guard,
             secret=self._secret,
             lost=self._lost,
             metrics=self._metrics,
@@ -252,7 +260,10 @@ class Lane:
             keeps_history=engine.keeps_sequence and not session.reset_on_logon,
         )
         self._metrics.session_up(session.name).set(0)
-        return Link(session, self._views[session.name], engine, outbox)
+        budget = ResendBudget(
+            self._limits.resend_messages_max, self._limits.resend_messages_per_second
+        )
+        return Link(session, self._views[session.name], engine, outbox, budget)
 
     def _build_opener(self) -> SessionOpener:
         limits = OpeningLimits(

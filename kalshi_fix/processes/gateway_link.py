@@ -6,9 +6,10 @@ configuration, then kept up to date by the events of the core.
 
 from attrs import define, field
 
-from kalshi_fix.adapters.acceptor import EngineSession
+from kalshi_fix.adapters.engine import EngineSession
 from kalshi_fix.adapters.settings import SessionSettings
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.session_rules import ResendBudget
 from kalshi_fix.messages.events import SessionChanged, SessionDefined
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_outbox import Outbox
@@ -24,12 +25,14 @@ class Link:
     view: SessionView
     engine: EngineSession
     outbox: Outbox
+    resend_budget: ResendBudget
     progress: Progress = field(factory=Progress)
     high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
     refused_numbers: set[int] = field(factory=set)  # before this process started
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
+    admin_faults: int = 0  # on the present connection
     received_at: float = 0.0  # its last application message, monotonic
 
     @property

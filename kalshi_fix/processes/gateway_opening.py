@@ -11,8 +11,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from kalshi_fix.adapters.acceptor import Engine
 from kalshi_fix.adapters.control import OpenAnswer, OpenRequest
+from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.commands import SessionLost, SessionOpened
 from kalshi_fix.messages.events import SessionChanged

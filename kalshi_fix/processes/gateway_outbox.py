@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from kalshi_fix.adapters.acceptor import Engine
+from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.engine_sockets import Wire
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage

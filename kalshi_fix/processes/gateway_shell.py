@@ -13,7 +13,9 @@ from attrs import define
 from kalshi_fix.adapters.control import CONNECTION_TAG, SECRET_TAG, VERDICT_TAG
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.session_rules import SessionFault
 from kalshi_fix.model import Reason
+from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
@@ -27,6 +29,7 @@ class Shell:
 
     links: Mapping[str, Link]
     intake: Intake
+    guard: SessionGuard
     secret: str
     lost: Callable[[Link, str], None]
     metrics: GatewayMetrics
@@ -57,6 +60,7 @@ class Shell:
     def on_logon(self, session: str) -> None:
         """Reports may go out."""
         link = self.links[session]
+        link.admin_faults = 0
         link.outbox.open()
         self.metrics.session_up(session).set(1)
         self.log.info("session_up", session=session, connection=link.outbox.connection)
@@ -70,8 +74,17 @@ class Shell:
             self.lost(link, cause)
             self.log.info("session_down", session=session, cause=cause)
 
+    def admin_fault(
+        self, session: str, message: FixMessage, expected: int, next_outgoing: int
+    ) -> SessionFault | None:
+        """What the engine would let pass."""
+        fault = self.guard.administrative(self.links[session], message, expected, next_outgoing)
+        if fault is not None:
+            self.metrics.messages("in", message.msg_type).inc()
+        return fault
+
     def on_admin(self, session: str, message: FixMessage) -> str:
-        """The engine deals with these. A Logout of the edge carries the text of its answer."""
+        """The engine deals with these. A Logout of the edge carries the text that ends it."""
         link = self.links[session]
         if message.msg_type != "A":
             self.metrics.messages("in", message.msg_type).inc()

@@ -61,7 +61,8 @@ def test_every_reason_is_on_the_page(reason: Reason) -> None:
 
 def test_internal_tags_are_those_of_edge_and_engine_and_not_on_the_page() -> None:
     internal = {int(item.get("number", "")) for item in OVERLAY.iterfind("internal/field")}
-    assert internal == {control.SECRET_TAG, control.VERDICT_TAG, control.CONNECTION_TAG}
+    edge_tags = {control.SECRET_TAG, control.VERDICT_TAG, control.CONNECTION_TAG}
+    assert internal == edge_tags | {control.FAULT_TAG}
     assert not any(str(tag) in DOCUMENT for tag in internal)
 
 

@@ -9,7 +9,7 @@ and PossDupFlag, which proves that odd bytes are meant.
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from zlib import adler32
 
 from attrs import define, field, frozen
@@ -73,6 +73,18 @@ class Batch:
 _NOTHING: Final = Batch()
 
 
+class Guard(Protocol):
+    """Has the last word on good frames; asked only about bytes it finds worth a look."""
+
+    def is_worth_a_look(self, data: bytes) -> bool:
+        """Whether any frame in these bytes may be one for `marked`."""
+        ...
+
+    def marked(self, frame: bytes) -> bytes | None:
+        """What is passed on instead of a frame; None = the frame itself."""
+        ...
+
+
 def checksum(data: bytes, start: int, end: int) -> int:
     """CheckSum (10) of a part of ``data``.
 
@@ -126,6 +138,7 @@ class FrameReader:
     """The client's stream after its Logon. Feed it chunks as they come."""
 
     limit: int  # bytes of one frame
+    guard: Guard | None = None
     _kept: bytearray = field(factory=bytearray)  # the beginning of a frame
     _needed: int = 0  # bytes before it is worth looking again
     _junk: int = 0  # bytes left out since the last good frame
@@ -143,6 +156,7 @@ class FrameReader:
 
     def _read(self, data: bytes) -> Batch:
         strict = _LENGTH_FIELD.search(data) is not None or bool(data.translate(None, _VISIBLE))
+        guard = self.guard if self.guard and self.guard.is_worth_a_look(data) else None
         at = count = 0
         good_from = 0
         pieces: list[bytes] = []
@@ -154,6 +168,10 @@ class FrameReader:
             if found is None:
                 count += 1
                 self._junk = 0
+                instead = guard.marked(data[at:end]) if guard else None
+                if instead is not None:
+                    pieces += (data[good_from:at], instead)
+                    good_from = end
                 at = end
             elif isinstance(found, Garbled):
                 pieces.append(data[good_from:at])

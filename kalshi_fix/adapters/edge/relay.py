@@ -15,6 +15,7 @@ from typing import Final
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Seated
 from kalshi_fix.adapters.edge.backlog import Backlog
 from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
+from kalshi_fix.adapters.edge.session_guard import SessionGuard
 from kalshi_fix.adapters.edge.sides import ClientSide, EngineSide, end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
 from kalshi_fix.adapters.logs import Log
@@ -23,6 +24,8 @@ from kalshi_fix.model import Role
 _WATCH_SECONDS: Final = 0.5
 _MARKET_DATA_KERNEL_BYTES: Final = 262_144
 _CHECKSUM_FIELD: Final = b"\x0110="
+_LOGOUT: Final = b"\x0135=5\x01"
+_TAIL_BYTES: Final = len(_LOGOUT) - 1
 
 
 class Relay:
@@ -46,7 +49,8 @@ class Relay:
         self._seated = seated
         self._peer = peer
         self._on_end = on_end
-        self._reader = FrameReader(around.settings.message_bytes)
+        guard = SessionGuard(around.groups, seated.secret)
+        self._reader = FrameReader(around.settings.message_bytes, guard)
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._written = 0  # bytes to the client
@@ -191,8 +195,11 @@ class Relay:
         self.client.write(data)
         self._written += len(data)
         seen = self._tail + data
-        self._tail = seen[-3:]
-        self._around.meters.messages_out.inc(seen.count(_CHECKSUM_FIELD))
+        not_counted = max(0, len(self._tail) - len(_CHECKSUM_FIELD) + 1)
+        self._tail = seen[-_TAIL_BYTES:]
+        self._around.meters.messages_out.inc(seen.count(_CHECKSUM_FIELD, not_counted))
+        if _LOGOUT in seen and self._deadline is None:  # whether the client answers it or not
+            self._within(self._limits.logout_seconds)
         self._around.meters.bytes_out.inc(len(data))
         unsent = self.client.get_write_buffer_size()
         if unsent > self._limits.slow_reader_bytes:

@@ -1,9 +1,10 @@
 """What every connection of an edge shares, and how much its peers may make it write to the log."""
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from kalshi_fix.adapters.edge.admission import Admission
 from kalshi_fix.adapters.edge.meters import Meters
+from kalshi_fix.adapters.edge.session_guard import GroupOrder
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.settings import EdgeSettings
 
@@ -33,3 +34,4 @@ class Surroundings:
     meters: Meters
     log: Log
     budget: LogBudget
+    groups: GroupOrder = field(factory=GroupOrder.of_the_venue)
