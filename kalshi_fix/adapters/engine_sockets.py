@@ -1,8 +1,9 @@
-"""What the FIX engine does not offer about its own sockets: one address, and a cut that works.
+"""What the FIX engine does not offer about its own sockets: one address, a cut, a clean end.
 
-The engine binds every interface and has no way to end a connection whose send blocks. Both are put
-right from outside, through the process's own descriptor table. Knows sockets and descriptors, no
-FIX and no session.
+The engine binds every interface; it has no way to end a connection whose send blocks; and it looks
+once more at a socket it has closed, by its number, which may be somebody else's by then. All three
+are put right from outside, through the process's own descriptor table. Knows sockets and
+descriptors, no FIX and no session.
 """
 
 import fcntl
@@ -11,6 +12,7 @@ import socket
 import stat
 import struct
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Final
 LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
 _FOUR_BYTES: Final = bytes(4)
+_STAND_IN_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final = 0.001
 _TASKS: Final = Path("/proc/self/task")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 
@@ -101,15 +105,30 @@ def _is_connection(descriptor: int, port: int) -> bool:
         return found.family == socket.AF_INET and found.getsockname()[1] == port
 
 
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:  # free again
+        return True
+
+
+class DescriptorTakenError(Exception):
+    """Somebody keeps the number of a socket the engine is about to look at once more."""
+
+
 class Wire:
     """A session's socket, held by a descriptor of our own: never another one that took its number.
 
-    Asked before a report is sent without a queue, and shut when a client does not read.
+    Asked before a report is sent without a queue, shut when a client does not read, and followed
+    by a stand-in when the engine has closed it.
     """
 
     def __init__(self, descriptor: int) -> None:
+        self._engines_number = descriptor
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._number = self._socket.fileno()
+        self._ended, other = socket.socketpair()
+        other.close()  # reading from the one left says that the peer is gone
 
     def unsent_bytes(self) -> int:
         """What the kernel still holds for the other side."""
@@ -121,9 +140,37 @@ class Wire:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def close(self) -> None:
-        """Lets go of it; the engine has closed its own."""
+    def stand_in(self) -> None:
+        """The engine has just closed its number: an ended connection takes the place.
+
+        Called on the engine's thread, before it looks again. Where another connection got the
+        number in between, that one is ended: its client comes back, and nobody reads its bytes.
+
+        Raises:
+            DescriptorTakenError: the number cannot be had.
+        """
         self._socket.close()
+        deadline = time.monotonic() + _STAND_IN_SECONDS
+        while time.monotonic() < deadline:
+            at_least = self._engines_number
+            number = fcntl.fcntl(self._ended.fileno(), fcntl.F_DUPFD_CLOEXEC, at_least)
+            if number == at_least:
+                return
+            os.close(number)
+            if not _is_socket(at_least):
+                return  # a file: the engine's look at it fails, as it should
+            shut_down(at_least)
+            time.sleep(_PATIENCE_SECONDS)
+        raise DescriptorTakenError(f"descriptor {self._engines_number}")
+
+    def close(self) -> None:
+        """Lets go; once the engine's thread is gone, also of the number it used."""
+        with suppress(OSError):  # not ours, or not there: the engine closes all at its end
+            stand_in = os.fstat(self._engines_number)
+            if os.path.samestat(stand_in, os.fstat(self._ended.fileno())):
+                os.close(self._engines_number)
+        self._socket.close()
+        self._ended.close()
 
 
 def shut_down(descriptor: int) -> None:

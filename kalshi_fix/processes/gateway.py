@@ -8,7 +8,6 @@ import fcntl
 import gc
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 from kalshi_fix.processes.gateway_reader import PositionError
 from kalshi_fix.processes.gateway_state import LaneStateError
 
+_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _LOCK_POLL_SECONDS: Final = 0.05
 _GC_ALLOCATIONS: Final = 50_000  # messages hold no cycles: look seldom
 _RECOVER_AGAIN_SECONDS: Final = 0.2
@@ -57,9 +57,9 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
         return refuse(f"gateway: no session has the lane {name!r}; there are {', '.join(lanes)}")
     process = f"gateway-{name}"
     log = open_log(process, settings.log, data.log_file(process))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # blocked in every thread there will be; waited for here. A handler could run while this thread
+    # waits for a lock of its own, or in none of Python's threads
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     metrics = Metrics(process)
     health = _Health()
     ports = instance_ports(settings.metrics.gateway, lanes.index(name), len(lanes))
@@ -68,7 +68,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     except OSError as error:
         return refuse(f"gateway {name}: no port for metrics from {ports[0]} on: {error.strerror}")
     store = Store.of(settings.store, data)
-    with _lock(data.lane_lock(name), stop) as is_ours:
+    with _lock(data.lane_lock(name)) as is_ours:
         if not is_ours:
             return CLEAN
         around = Surroundings(
@@ -80,10 +80,15 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
             metrics=metrics,
             log=log,
         )
-        return _serve(around, health, stop, log)
+        return _serve(around, health, log)
 
 
-def _serve(around: Surroundings, health: _Health, stop: threading.Event, log: Log) -> int:
+def _told_to_stop(seconds: float) -> bool:
+    """Waits so long for SIGTERM or SIGINT."""
+    return signal.sigtimedwait(_STOPPING, seconds) is not None
+
+
+def _serve(around: Surroundings, health: _Health, log: Log) -> int:
     health.waiting = "recovering"
     try:
         lane = Lane(around)
@@ -92,7 +97,7 @@ def _serve(around: Surroundings, health: _Health, stop: threading.Event, log: Lo
         return refuse(f"gateway {around.name}: {error}")
     try:
         while not _recover(lane, log):
-            if stop.wait(_RECOVER_AGAIN_SECONDS):
+            if _told_to_stop(_RECOVER_AGAIN_SECONDS):
                 return CLEAN
     except PositionError as error:
         log.critical("position_lost", error=str(error))
@@ -102,7 +107,7 @@ def _serve(around: Surroundings, health: _Health, stop: threading.Event, log: Lo
     gc.freeze()  # what is there now stays; collections look at what comes and goes
     gc.set_threshold(_GC_ALLOCATIONS)
     health.lane = lane
-    stop.wait()
+    signal.sigwait(_STOPPING)
     lane.stop()
     around.metrics.close()
     return CLEAN
@@ -119,7 +124,7 @@ def _recover(lane: Lane, log: Log) -> bool:
 
 
 @contextmanager
-def _lock(path: Path, stop: threading.Event) -> Iterator[bool]:
+def _lock(path: Path) -> Iterator[bool]:
     """Holds the lane; waits for whoever has it. False: told to stop before."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -127,7 +132,7 @@ def _lock(path: Path, stop: threading.Event) -> Iterator[bool]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if stop.wait(_LOCK_POLL_SECONDS):
+                if _told_to_stop(_LOCK_POLL_SECONDS):
                     yield False
                     return
             else:

@@ -43,6 +43,7 @@ class Incoming:
     progress: Progress
     received_at: float
     shards_left: int = 0  # that have not refused it
+    is_in_doubt: bool = False  # perhaps taken before this process started
 
     def reply(self, message: FixMessage, then_log_out: str = "") -> None:
         """Answers it; the number is settled once the answer is with the engine."""
@@ -90,6 +91,7 @@ class Intake:
             rejected = session_reject(message, fault.refusal)
             self._carry_out(incoming, Reaction([rejected], [], fault.logout))
         else:
+            incoming.is_in_doubt = link.is_in_doubt(incoming.number, message)
             self._translate(incoming)
         link.received_at = received_at
 
@@ -117,7 +119,8 @@ class Intake:
         ways: list[tuple[Command, tuple[int, ...]]] = []
         for command in reaction.commands:
             shards = self.routes.of(command)
-            if isinstance(command, NewOrder) and not self._takes_orders(shards):
+            is_new = isinstance(command, NewOrder) and not incoming.is_in_doubt
+            if is_new and not self._takes_orders(shards):
                 replies = [*replies, unavailable(incoming.message)]
             else:
                 ways.append((command, shards))
@@ -149,6 +152,7 @@ class Intake:
                 incoming.progress,
                 incoming.number,
                 lambda: self._not_taken(incoming),
+                is_in_doubt=incoming.is_in_doubt,
             )
             writer = self.writers[shard]
             submit = writer.submit_now if one_at_a_time else writer.submit

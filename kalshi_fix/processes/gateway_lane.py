@@ -51,6 +51,7 @@ from kalshi_fix.services.market_data import MarketData
 DICTIONARY: Final = Path(__file__).parents[2] / "specs" / "FIX44-server.xml"
 _SECRET_BYTES: Final = 24
 _STOP_SECONDS: Final = 5.0
+_FEED_SECONDS: Final = 5.0
 
 Connect = Callable[[str], Bus]
 
@@ -258,6 +259,7 @@ class Lane:
             metrics=self._metrics,
             log=self._log,
             keeps_history=engine.keeps_sequence and not session.reset_on_logon,
+            opened=lambda: self._pulse.someone_came(),  # noqa: PLW0108 - made after the links
         )
         self._metrics.session_up(session.name).set(0)
         budget = ResendBudget(
@@ -317,12 +319,19 @@ class Lane:
         desk = self._desks.get(Role.MD)
         if desk is None:
             return
-        assert isinstance(desk.service, MarketData)
-        target = FeedTarget(desk.service, desk.lock, self._deliver)
+        service = desk.service
+        assert isinstance(service, MarketData)
+        self._metrics.md_subscriptions.set_function(lambda: service.subscription_count)
+        self._metrics.md_conflating.set_function(lambda: service.conflating_count)
+        target = FeedTarget(service, desk.lock, self._deliver)
+        spacing_ms = self._around.settings.market_data.spacing_ms
         for shard in self._shards:
-            feed = MarketDataFeed(partial(self._around.connect, shard), target, self._log)
+            connect = partial(self._around.connect, shard)
+            feed = MarketDataFeed(connect, target, self._log, spacing_ms)
             self._feeds.append(feed)
             start_thread(f"market data {shard}", feed.run, self._log)
+        for feed in self._feeds:  # before a client may ask for a market it does not know yet
+            feed.loaded.wait(_FEED_SECONDS)
 
     def _deliver(self, session: str, message: FixMessage) -> None:
         self.links[session].outbox.put(Outgoing(message))
@@ -357,4 +366,4 @@ class Lane:
             link.refused_numbers |= refused_numbers(rows)
             link.refused_ids |= refused_ids(rows)
         resets = {name: self._state.last_reset(shard, name) for name in self.links}
-        return AlreadySent.of(sent, resets)
+        return AlreadySent.of(sent, resets, len(self._shards))

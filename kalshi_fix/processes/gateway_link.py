@@ -10,6 +10,7 @@ from kalshi_fix.adapters.engine import EngineSession
 from kalshi_fix.adapters.settings import SessionSettings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.session_rules import ResendBudget
+from kalshi_fix.messages.entitlement import common
 from kalshi_fix.messages.events import SessionChanged, SessionDefined
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_outbox import Outbox
@@ -28,6 +29,7 @@ class Link:
     resend_budget: ResendBudget
     progress: Progress = field(factory=Progress)
     high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
+    in_doubt_below: int = 0  # the process before this one had these, and may have passed them on
     refused_numbers: set[int] = field(factory=set)  # before this process started
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
@@ -48,6 +50,10 @@ class Link:
             return True
         return message.msg_type == "D" and message.get(11) in self.refused_ids
 
+    def is_in_doubt(self, number: int, message: FixMessage) -> bool:
+        """Whether the process before this one may have passed it on: it is never refused then."""
+        return message.get(43) == "Y" and number < self.in_doubt_below
+
     def start_epoch(
         self, epochs: tuple[int, ...], confirmed: int, high_water: int, *, is_new: bool
     ) -> None:
@@ -58,6 +64,7 @@ class Link:
         if epochs != self.progress.epochs:
             self.progress = Progress(epochs, confirmed)
         if is_new:
+            self.in_doubt_below = 0
             self.refused_numbers.clear()
             self.refused_ids.clear()
         self.progress.skip_to(confirmed + 1)
@@ -94,6 +101,9 @@ def apply_definition(view: SessionView, event: SessionDefined) -> None:
     view.firm = event.owner
     view.accounts = event.accounts
     view.enabled = event.enabled and not event.killed
+    view.read_only = event.read_only or event.segment_read_only
+    view.message_types = common(event.message_types, event.segment_message_types)
+    view.markets = tuple(each for each in (event.markets, event.segment_markets) if each)
 
 
 def apply_change(view: SessionView, event: SessionChanged) -> None:

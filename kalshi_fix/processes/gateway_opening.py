@@ -74,6 +74,7 @@ class SessionOpener:
             self._log.error("unknown_session_asked_for", session=request.session)
             return _UNAVAILABLE
         if request.verdict:
+            self._wait_for_engine(link)
             return self._address()
         if link.outbox.is_here and link.outbox.connection == request.connection:
             return self._open_again(link, request)
@@ -106,6 +107,12 @@ class SessionOpener:
                 waiting.done.set()
 
     # --- inside
+
+    def _wait_for_engine(self, link: Link) -> None:
+        """A moment, for the thread of the session's last connection to be gone."""
+        deadline = time.monotonic() + self._limits.handover_seconds
+        while self._engine.is_connected(link.name) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _expect(self, link: Link, connection: str) -> bool:
         """Waits a moment for the end of the session's last connection; False: it is alive."""
@@ -163,7 +170,7 @@ class SessionOpener:
         link.start_epoch(epochs, confirmed, high_water, is_new=is_reset)
         link.saw_logout = False
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
-            self._engine.expect_incoming(link.name, confirmed + 1)
+            link.in_doubt_below = self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
         return self._address()
 

@@ -8,6 +8,7 @@ block is a report sent without the queue. Knows the engine's port, not what a re
 
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -73,6 +74,7 @@ class Outbox:
         metrics: GatewayMetrics,
         log: Log,
         keeps_history: bool,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self.session = session
         self._engine = engine
@@ -91,6 +93,8 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._busy_since = 0.0
         self._wire: Wire | None = None
+        self._left: list[Wire] = []  # of connections that ended, until the engine is done with them
+        self._opened = opened
         self.is_resending = False  # the engine answers a ResendRequest: a send would wait for it
         self._gate = threading.Event()  # closed while the numbers are reset within a session
         self._gate.set()
@@ -174,6 +178,7 @@ class Outbox:
         self._is_connected = True
         self._is_cut = False
         self._start()
+        self._opened()
 
     def close(self) -> bool:
         """The session's engine thread, holding the engine's lock: never waits for anything.
@@ -186,7 +191,8 @@ class Outbox:
         self._is_connected = False
         wire, self._wire = self._wire, None
         if wire is not None:
-            wire.close()
+            wire.stand_in()
+            self._left.append(wire)
         self._gate.set()
         self._queue.put(None)
         if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer
@@ -274,6 +280,16 @@ class Outbox:
                 self._wire = wire
                 return
         wire.close()
+
+    def tidy(self) -> None:
+        """Lets go of the sockets of ended connections; the engine's thread is gone."""
+        while self._left:
+            self._left.pop().close()
+
+    @property
+    def needs_tidying(self) -> bool:
+        """Whether a connection has ended since the last `tidy`."""
+        return bool(self._left)
 
     @property
     def needs_wire(self) -> bool:

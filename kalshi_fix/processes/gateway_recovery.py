@@ -2,16 +2,21 @@
 
 The recorded position says from where to render again; the session's store says what of that was
 sent. Reports of one shard leave in order, so the first that is not found ends the search for its
-session. Rendering is pure, so equal content means the same report and no cursor tag is needed.
+session. Rendering is pure, so equal content means the same report and no cursor tag is needed. Only
+answers that several shards gave together are not: rendered alone they look different.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from attrs import define, field
 
 from kalshi_fix.adapters.fix_store import Sent, content
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.model import ExecType
+
+_GATHERED: Final = frozenset({"8", "r", "AO", "AP", "BG", "BA"})
 
 
 @define(slots=True)
@@ -45,12 +50,15 @@ class AlreadySent:
 
     tails: dict[str, _Tail]
     resets: Mapping[str, int]  # session -> event number of its last new epoch
+    are_gathered: bool = False  # answers of several shards went out as one
     _done: set[str] = field(factory=set)
 
     @classmethod
-    def of(cls, sent: Mapping[str, Iterable[Sent]], resets: Mapping[str, int]) -> "AlreadySent":
+    def of(
+        cls, sent: Mapping[str, Iterable[Sent]], resets: Mapping[str, int], shards: int = 1
+    ) -> "AlreadySent":
         """From the tails of the session stores."""
-        return cls({name: _Tail.of(rows) for name, rows in sent.items()}, resets)
+        return cls({name: _Tail.of(rows) for name, rows in sent.items()}, resets, shards > 1)
 
     def was_sent(self, session: str, message: FixMessage, number: int) -> bool:
         """True also for what a new epoch has made history."""
@@ -61,5 +69,10 @@ class AlreadySent:
         tail = self.tails.get(session)
         if tail is not None and tail.find(content(message)):
             return True
+        if self.are_gathered and message.msg_type in _GATHERED:
+            if message.msg_type != "8":
+                return False
+            if message.get(150) == ExecType.ORDER_STATUS:
+                return True  # one shard's word alone may be untrue: the client asks again
         self._done.add(session)
         return False

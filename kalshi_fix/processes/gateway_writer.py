@@ -37,6 +37,7 @@ class Submission:
     number: int = 0  # MsgSeqNum to settle when it is durable
     refused: Callable[[], None] | None = None  # certainly not taken
     is_kept: bool = False  # if certainly not taken, goes first when the store is back
+    is_in_doubt: bool = False  # perhaps taken before: sent until it is taken, never refused
 
 
 @frozen(kw_only=True)
@@ -98,7 +99,8 @@ class ShardWriter:
 
     def submit(self, submission: Submission) -> bool:
         """Queues a command; False where there is no room: it is certainly not taken."""
-        if self._open >= self._limits.queue_max and not submission.is_kept:
+        must_go = submission.is_kept or submission.is_in_doubt
+        if self._open >= self._limits.queue_max and not must_go:
             return False
         with self._count_lock:
             self._open += 1
@@ -183,7 +185,8 @@ class ShardWriter:
     def _pack(self, submissions: list[Submission]) -> _Batch:
         commands = [submission.command for submission in submissions]
         payload = CommandBatch(self._writer, self._confirmed(), commands).pack()
-        return _Batch(payload, submissions)
+        in_doubt = any(submission.is_in_doubt for submission in submissions)
+        return _Batch(payload, submissions, in_doubt)
 
     def _append(self, batch: _Batch) -> None:
         """Until the outcome is known, or the process ends."""
@@ -229,8 +232,13 @@ class ShardWriter:
 
     def _refuse_waiting(self) -> None:
         """Behind a batch in doubt nothing is taken; say so rather than let clients wait."""
-        waiting = [item for batch in self._waiting for item in batch.submissions]
-        self._waiting.clear()
+        waiting = [
+            item
+            for batch in self._waiting
+            if not batch.is_in_doubt
+            for item in batch.submissions
+        ]
+        self._waiting = deque(batch for batch in self._waiting if batch.is_in_doubt)
         while True:
             try:
                 item = self._queue.get_nowait()
@@ -238,7 +246,10 @@ class ShardWriter:
                 break
             if item is not None:
                 waiting.append(item)
-        self._dealt_with(self._refuse(waiting))
+        in_doubt = [item for item in waiting if item.is_in_doubt]
+        if in_doubt:
+            self._waiting.extend(self._packed(in_doubt))
+        self._dealt_with(self._refuse([item for item in waiting if not item.is_in_doubt]))
 
     def _refuse(self, submissions: list[Submission]) -> int:
         """Says so to whoever waits; returns how many are not kept for later."""

@@ -1,7 +1,9 @@
 """A lane on a memory bus with a small core, and a client that speaks to its engine directly."""
 
 import io
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -162,25 +164,25 @@ class SmallCore:
     def _one(self, command: Any) -> list[e.Event]:
         if isinstance(command, c.SessionOpened):
             return [self._opened(command)]
-        if isinstance(command, c.SessionLost | c.GatewayAlive | c.AdvanceTime):
-            if not isinstance(command, c.AdvanceTime):
-                self.seen.append(command)
+        if isinstance(command, c.AdvanceTime):
             return []
-        if command.epoch != self.epochs.get(command.session):
-            return []
-        if command.seq <= self.marks.get(command.session, 0):
-            self.repeats.append(command)
-            return []
-        self.marks[command.session] = command.seq
+        if not isinstance(command, c.SessionLost | c.GatewayAlive):
+            if command.epoch != self.epochs.get(command.session):
+                return []
+            if command.seq <= self.marks.get(command.session, 0):
+                self.repeats.append(command)
+                return []
+            self.marks[command.session] = command.seq
         self.seen.append(command)
+        return self._reports(command)
+
+    def _reports(self, command: Any) -> list[e.Event]:
         if isinstance(command, c.NewOrder):
             terms = self.orders[command.cl_ord_id] = terms_of(command, len(self.orders) + 1)
             return [execution(self._next(), terms, command.cl_ord_id, "0")]
         if isinstance(command, c.CancelOrder) and command.orig_cl_ord_id in self.orders:
             terms = self.orders[command.orig_cl_ord_id]
-            return [
-                execution(self._next(), terms, command.cl_ord_id, "4", command.orig_cl_ord_id)
-            ]
+            return [execution(self._next(), terms, command.cl_ord_id, "4", command.orig_cl_ord_id)]
         return []
 
     def _opened(self, command: c.SessionOpened) -> e.SessionChanged:
@@ -227,6 +229,15 @@ def execution(
     )  # fmt: skip
 
 
+def ask(data: DataDir, request: OpenRequest) -> OpenAnswer:
+    """The edge's question."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(PATIENCE_SECONDS)
+        peer.connect(str(data.control_socket(LANE)))
+        peer.sendall(to_line(request))
+        return from_line(OpenAnswer, peer.makefile("rb").readline())
+
+
 class Rig:
     """A store, a core and one gateway lane that can be killed and started again."""
 
@@ -235,7 +246,7 @@ class Rig:
         self.settings = settings(**gateway)
         self.store = MemoryStore()
         self.clients: list[Client] = []
-        self.log = io.StringIO()
+        self.log = sys.stderr if os.environ.get("GATEWAY_TEST_LOG") else io.StringIO()
         self.core = SmallCore(self.store)
         self.lane = self.start_lane()
 
@@ -257,11 +268,7 @@ class Rig:
         return self.lane
 
     def ask(self, request: OpenRequest) -> OpenAnswer:
-        with socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(PATIENCE_SECONDS)
-            peer.connect(str(self.data.control_socket(LANE)))
-            peer.sendall(to_line(request))
-            return from_line(OpenAnswer, peer.makefile("rb").readline())
+        return ask(self.data, request)
 
     def client(self, name: str, role: str = "RT") -> "Client":
         made = Client(self, name, f"Kalshi{role}")
@@ -293,6 +300,7 @@ class Client:
         self.target = target
         self.out = 1
         self.answer = OpenAnswer()
+        self.receive_bytes = 0  # 0 = the system's
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._frames: list[bytes] = []
@@ -316,8 +324,11 @@ class Client:
     def connect(self) -> None:
         self.drop()
         self._buffer, self._frames = b"", []
-        self._socket = socket.create_connection(("127.0.0.1", self.answer.port), timeout=2)
+        self._socket = socket.socket()
+        if self.receive_bytes:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         self._socket.settimeout(PATIENCE_SECONDS)
+        self._socket.connect(("127.0.0.1", self.answer.port))
 
     def send(self, msg_type: str, *fields: tuple[int, str], number: int = 0) -> int:
         """Sends with the next number, or with one given (which is then not counted)."""
