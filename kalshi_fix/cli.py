@@ -39,7 +39,7 @@ TOOLS: Final = {
 }
 
 
-def _run(config: Path, port_offset: int, data: Path, main: str, *arguments: str) -> None:
+def _run(config: Path, port_offset: int, data: Path, main: str, *arguments: Any) -> None:
     """Loads the configuration and hands over to a process's ``module:main``."""
     module = importlib.import_module(f"kalshi_fix.processes.{main}")
     settings, directory = _inputs(config, port_offset, data)
@@ -106,8 +106,8 @@ def marketdata(
 def edge(
     config: Config = DEMO_CONFIG, data: Data = DEFAULT_DATA, port_offset: PortOffset = 0
 ) -> None:
-    """Run the session edge, which owns the public ports."""
-    _run(config, port_offset, data, "edge")
+    """Run the session edge, which owns the public ports; SIGHUP: read credentials again."""
+    _run(config, port_offset, data, "edge", lambda: with_port_offset(load(config), port_offset))
 
 
 @app.command("demo-maker", hidden=True)

@@ -41,7 +41,7 @@ def settings_on(port: int) -> Settings:
     one = SessionSettings(
         sender_comp_id="A-RT", role="RT", firm="A", lane="gw1", name="A-RT", open_on_loopback=True
     )
-    return Settings(edge=EdgeSettings(ports={"RT": port}), sessions=(one,))
+    return Settings(edge=EdgeSettings(ports={"RT": port}, plain=True), sessions=(one,))
 
 
 @frozen

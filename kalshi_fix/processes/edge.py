@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import uvloop
 
+from kalshi_fix.adapters.config import ConfigError
 from kalshi_fix.adapters.edge.credentials import CredentialsError
 from kalshi_fix.adapters.edge.gateways import ControlSockets
 from kalshi_fix.adapters.edge.listener import Edge, PortError
 from kalshi_fix.adapters.edge.meters import Meters
+from kalshi_fix.adapters.edge.tls import CertificateError
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir
@@ -24,18 +26,23 @@ SILENT_SECONDS: Final = 5.0
 STOP_TEXT: Final = "EXCHANGE_UNAVAILABLE server is stopping"
 
 
-def main(settings: Settings, data: DataDir) -> int:
-    """Runs the edge until SIGTERM or SIGINT. 0 = clean stop, 2 = cannot start as configured."""
+def main(reread: Callable[[], Settings], settings: Settings, data: DataDir) -> int:
+    """Runs the edge until SIGTERM or SIGINT. 0 = clean stop, 2 = cannot start as configured.
+
+    On SIGHUP it takes up the sessions, credentials and certificates that ``reread`` finds.
+    """
     log = open_log(PROCESS, settings.log, data.log_file(PROCESS))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, data, log))
-    except (PortError, CredentialsError) as error:
+            runner.run(_serve(reread, settings, data, log))
+    except (PortError, CredentialsError, CertificateError) as error:
         return refuse(f"edge: {error}")
     return CLEAN
 
 
-async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
+async def _serve(
+    reread: Callable[[], Settings], settings: Settings, data: DataDir, log: Log
+) -> None:
     metrics = Metrics(PROCESS)
     meters = Meters.of(metrics)
     gateways = ControlSockets(data, settings.edge.control_seconds, log)
@@ -45,6 +52,7 @@ async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
     loop.set_exception_handler(_counted(meters, log))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, edge, reread, meters, log)
     await edge.start()
     pulse = Pulse(loop)
     _serve_metrics(settings, metrics, edge, pulse)
@@ -56,6 +64,15 @@ async def _serve(settings: Settings, data: DataDir, log: Log) -> None:
     finally:
         metrics.close()
     log.info("edge_stopped")
+
+
+def _reload(edge: Edge, reread: Callable[[], Settings], meters: Meters, log: Log) -> None:
+    """All of it or nothing: what cannot be used leaves everything as it was."""
+    try:
+        edge.reload(reread())
+    except (ConfigError, CredentialsError) as error:
+        meters.reload_failures.inc()
+        log.error("not_reloaded", error=str(error))  # noqa: TRY400 - said in one line
 
 
 def _counted(meters: Meters, log: Log) -> Callable[[asyncio.AbstractEventLoop, Any], None]:

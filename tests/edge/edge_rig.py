@@ -47,7 +47,7 @@ def session(sender: str, role: str, **more: Any) -> SessionSettings:
 def edge_settings(*sessions: SessionSettings, **edge: Any) -> Settings:
     ports = {role: free_port() for role in ("NR", "RT", "MD")}
     quick = {"handover_seconds": 0.3, "linger_seconds": 0.3, "control_seconds": 1.0} | edge
-    return Settings(edge=EdgeSettings(ports=ports, **quick), sessions=sessions)
+    return Settings(edge=EdgeSettings(ports=ports, **({"plain": True} | quick)), sessions=sessions)
 
 
 def message(*pairs: tuple[int, Any]) -> bytes:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from edge_rig import logon
 
+from kalshi_fix.adapters.config import load
+from kalshi_fix.adapters.passwords import hash_password
+
 OFFSET = 21_700  # away from every other test's ports
 WAIT_SECONDS = 10
 COMMAND = [sys.executable, "-c", "from kalshi_fix.cli import main; main()", "edge"]
@@ -52,6 +55,43 @@ def test_a_ready_edge_decides_logons_and_stops_cleanly_when_told() -> None:
             client.sendall(logon("ALPHA-RT", t554="demo-alpha", t141="Y"))
             assert b"\x0158=EXCHANGE_UNAVAILABLE\x01" in client.recv(4_096)
             assert client.recv(4_096) == b""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_SECONDS) == 0
+
+
+def answer_to(password: str, offset: int = OFFSET) -> bytes:
+    with socket.create_connection(("127.0.0.1", 8230 + offset), timeout=WAIT_SECONDS) as client:
+        client.sendall(logon("ALPHA-RT", t554=password, t141="Y"))
+        return client.recv(4_096)
+
+
+def wait_for(log: Path, what: str) -> None:
+    until = time.monotonic() + WAIT_SECONDS
+    while what not in log.read_text():
+        assert time.monotonic() < until, f"{what} never came"
+        time.sleep(0.05)
+
+
+def test_a_password_changed_in_the_configuration_is_taken_up_at_sighup(tmp_path: Path) -> None:
+    demo = Path(__file__).parents[2] / "config" / "demo.toml"
+    config, log = tmp_path / "demo.toml", tmp_path / "data" / "logs" / "edge.log"
+    config.write_text(demo.read_text())
+    old = load(config).sessions[1]
+    assert old.name == "ALPHA-RT"
+    options = ("--config", str(config), "--data", str(tmp_path / "data"))
+    with edge(*options) as process:
+        wait_until_ready()
+        assert b"58=EXCHANGE_UNAVAILABLE" in answer_to("demo-alpha")
+        text = demo.read_text().replace(old.password_scrypt, hash_password("changed", n=2**10))
+        config.write_text(text)
+        process.send_signal(signal.SIGHUP)
+        wait_for(log, "credentials_reloaded")
+        assert b"58=INVALID_CREDENTIALS" in answer_to("demo-alpha")
+        assert b"58=EXCHANGE_UNAVAILABLE" in answer_to("changed")
+        config.write_text(text.replace("[[firms]]", "[[firmes]]", 1))
+        process.send_signal(signal.SIGHUP)
+        wait_for(log, "not_reloaded")  # edited wrongly: everything stays as it was
+        assert b"58=EXCHANGE_UNAVAILABLE" in answer_to("changed")
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_SECONDS) == 0
 

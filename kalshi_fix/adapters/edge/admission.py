@@ -7,6 +7,7 @@ count. Knows no sockets.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,8 @@ from kalshi_fix.adapters.edge.credentials import Credentials
 from kalshi_fix.adapters.edge.directory import Directory, Identity
 from kalshi_fix.adapters.edge.frames import encode, split
 from kalshi_fix.adapters.edge.gateways import Gateways
+from kalshi_fix.adapters.edge.peer import Peer
+from kalshi_fix.adapters.edge.rates import Rate
 from kalshi_fix.adapters.edge.seats import Seats
 from kalshi_fix.fix.logon import Logon, LogonReason, Refusal, asks_for_reset, judge
 from kalshi_fix.fix.time_text import utc_text
@@ -78,17 +81,24 @@ class Admission:
         credentials: Credentials,
         gateways: Gateways,
         clock: Callable[[], int],
+        *,
         handover_seconds: float,
+        failures: Rate,
     ) -> None:
         self._directory = directory
         self._credentials = credentials
         self._gateways = gateways
         self._clock = clock
         self._handover_seconds = handover_seconds
+        self._failures = failures  # refused Logons, by address and session
         self.seats = Seats()
 
+    def renew(self, directory: Directory) -> None:
+        """From now on these sessions may log on; live ones are not disturbed."""
+        self._directory = directory
+
     async def decide(
-        self, frame: bytes, port: int, peer: str, connection: str
+        self, frame: bytes, port: int, peer: Peer, connection: str
     ) -> Drop | Answer | Seated:
         """Decides the first message of a connection, a well-framed Logon."""
         fields = split(frame)
@@ -98,6 +108,9 @@ class Admission:
         identity = self._directory.find(port, first.get(49, ""), first.get(56, ""))
         if identity is None:
             return Drop("unknown_identity")
+        turned_away = self._at_once(identity, peer, reset=asks_for_reset(fields))
+        if turned_away is not None:
+            return turned_away
         if not await self.seats.is_free(identity.name, self._handover_seconds):
             return Drop("already_connected")
         logon = await self._prove(identity, fields, peer)
@@ -105,8 +118,21 @@ class Admission:
             return await self._open(identity, logon, connection)
         return await self._refuse(identity, logon, connection, reset=asks_for_reset(fields))
 
+    def _at_once(self, identity: Identity, peer: Peer, *, reset: bool) -> Drop | Answer | None:
+        """What costs nothing to refuse: no password is worked out, no engine asked."""
+        if not identity.may_come_from(peer.address):
+            return Drop("address_not_allowed")  # from there nobody knows this identity
+        wait_seconds = self._failures.wait_seconds(_failure_key(identity, peer), _now())
+        if not wait_seconds:
+            return None
+        reason = LogonReason.LOGON_RATE_LIMIT
+        if not reset:
+            return Drop(f"unsaid_{reason}")
+        text = f"{reason} retry_after_ms={math.ceil(wait_seconds * 1_000)}"
+        return Answer(identity.name, reason, text, self._logout(identity, text))
+
     async def decide_again(
-        self, identity: Identity, frame: bytes, peer: str, connection: str, secret: str
+        self, identity: Identity, frame: bytes, peer: Peer, connection: str, secret: str
     ) -> tuple[str, bytes]:
         """Decides a Logon inside a session: only one that resets the numbers may pass.
 
@@ -132,12 +158,15 @@ class Admission:
             return _result(reason), self.verdict_logout(identity, secret, reason)
         return ACCEPTED, _for_engine(logon, answer.secret, connection)
 
-    async def _prove(self, identity: Identity, fields: Fields, peer: str) -> Logon | Refusal:
+    async def _prove(self, identity: Identity, fields: Fields, peer: Peer) -> Logon | Refusal:
         logon = judge(fields, identity.rules, self._clock())
-        if isinstance(logon, Refusal):
-            return logon
-        reason = await self._credentials.refusal(identity.session, logon, peer)
-        return logon if reason is None else Refusal(reason)
+        if isinstance(logon, Logon):
+            reason = await self._credentials.refusal(identity.session, logon, peer)
+            if reason is None or reason is LogonReason.LOGON_SERVICE_BUSY:
+                return logon if reason is None else Refusal(reason)
+            logon = Refusal(reason)
+        self._failures.spend(_failure_key(identity, peer), _now())
+        return logon
 
     async def _open(
         self, identity: Identity, logon: Logon, connection: str
@@ -206,6 +235,14 @@ class Admission:
         now = utc_text(self._clock())
         header = [(34, _VERDICT_SEQUENCE), (49, sender), (52, now), (56, target)]
         return encode(msg_type, [*header, *body, (SECRET_TAG, secret), (VERDICT_TAG, text)])
+
+
+def _failure_key(identity: Identity, peer: Peer) -> str:
+    return f"{peer.address} {identity.name}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _request(identity: Identity, logon: Logon, connection: str) -> OpenRequest:

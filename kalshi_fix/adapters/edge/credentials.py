@@ -1,5 +1,6 @@
 """Whether a Logon is who it says: password (scrypt, in a bounded pool) or signature (96).
 
+A client certificate comes on top: where one is shown it must name the session.
 Whatever is wrong, and wherever nothing is registered, the same work is done and the same answer
 given, so that neither text nor time tells which. Nothing here is ever logged.
 """
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kalshi_fix.adapters.edge.directory import is_loopback
+from kalshi_fix.adapters.edge.peer import Peer
 from kalshi_fix.adapters.passwords import COST, ScryptHash, hash_password
 from kalshi_fix.adapters.settings import EdgeSettings, SessionSettings, Settings
 from kalshi_fix.fix.logon import Logon, LogonReason
@@ -35,26 +37,44 @@ class CredentialsError(ValueError):
 
 
 class Credentials:
-    """The registered passwords and keys of every session. Use from one event loop."""
+    """The registered passwords, keys and names of every session. Use from one event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._edge: EdgeSettings = settings.edge
         self._hashes: dict[str, ScryptHash] = {}
         self._keys: dict[str, PublicKey] = {}
-        for session in settings.sessions:
-            self._register(session)
-        cost = max((known.n for known in self._hashes.values()), default=COST)
-        self._nobodys_hash = ScryptHash.parse(hash_password("nobody has this password", n=cost))
         self._nobodys_key = Ed25519PrivateKey.generate().public_key()
+        self._nobodys_hash = _hash_of_nobody(COST)
+        self.renew(settings)
         self._pool = ThreadPoolExecutor(self._edge.password_threads, thread_name_prefix="scrypt")
         self._waiting = 0
 
-    def _register(self, session: SessionSettings) -> None:
+    def renew(self, settings: Settings) -> None:
+        """From now on these credentials are the good ones. All of them are read, or none.
+
+        Raises:
+            CredentialsError: one cannot be used; nothing has changed.
+        """
+        hashes: dict[str, ScryptHash] = {}
+        keys: dict[str, PublicKey] = {}
+        for session in settings.sessions:
+            self._register(session, hashes, keys)
+        cost = max((known.n for known in hashes.values()), default=COST)
+        if cost != self._nobodys_hash.n:
+            self._nobodys_hash = _hash_of_nobody(cost)
+        self._hashes, self._keys = hashes, keys
+
+    def _register(
+        self,
+        session: SessionSettings,
+        hashes: dict[str, ScryptHash],
+        keys: dict[str, PublicKey],
+    ) -> None:
         try:
             if session.password_scrypt:
-                self._hashes[session.name] = ScryptHash.parse(session.password_scrypt)
+                hashes[session.name] = ScryptHash.parse(session.password_scrypt)
             if session.public_key:
-                self._keys[session.name] = read_public_key(session.public_key)
+                keys[session.name] = read_public_key(session.public_key)
         except ValueError as error:
             raise CredentialsError(f"session {session.name}: {error}") from error
         if session.open_on_loopback and not is_loopback(self._edge.host):
@@ -64,14 +84,14 @@ class Credentials:
             )
 
     async def refusal(
-        self, session: SessionSettings, logon: Logon, peer: str
+        self, session: SessionSettings, logon: Logon, peer: Peer
     ) -> LogonReason | None:
         """None if the Logon is who it says.
 
         ``LOGON_SERVICE_BUSY`` where as many passwords wait as may (try again), otherwise
         ``INVALID_CREDENTIALS``, whatever is wrong.
         """
-        if session.open_on_loopback and is_loopback(peer):
+        if session.open_on_loopback and is_loopback(peer.address):
             return None
         if logon.raw_data:
             good = self._signed(session, logon)
@@ -79,7 +99,8 @@ class Credentials:
             if self._waiting >= self._edge.password_waiting_max:
                 return LogonReason.LOGON_SERVICE_BUSY
             good = await self._password(session, logon)
-        return None if good else LogonReason.INVALID_CREDENTIALS
+        named = certificate_fits(session, peer)
+        return None if good and named else LogonReason.INVALID_CREDENTIALS
 
     def _signed(self, session: SessionSettings, logon: Logon) -> bool:
         return verify_signature(
@@ -101,6 +122,18 @@ class Credentials:
     def close(self) -> None:
         """Ends the pool's threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def certificate_fits(session: SessionSettings, peer: Peer) -> bool:
+    """Whether the client certificate, if one is shown or needed, names this session."""
+    if not peer.has_certificate:
+        return not session.certificate_required
+    names = session.certificate_names or (session.sender_comp_id,)
+    return not peer.certificate_names.isdisjoint(names)
+
+
+def _hash_of_nobody(cost: int) -> ScryptHash:
+    return ScryptHash.parse(hash_password("nobody has this password", n=cost))
 
 
 def _of(registered: Mapping[str, T], session: SessionSettings, nobodys: T) -> T:

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from kalshi_fix.adapters.edge.peer import Networks
 from kalshi_fix.adapters.settings import EdgeSettings, SessionSettings, Settings
 from kalshi_fix.fix.logon import LogonRules
 from kalshi_fix.model import NANOS, Role
@@ -23,6 +24,11 @@ class Identity:
 
     session: SessionSettings
     rules: LogonRules
+    addresses: Networks  # it may come from; none = any
+
+    def may_come_from(self, address: str) -> bool:
+        """Whether the session's networks, if it has any, hold this address."""
+        return not self.addresses or address in self.addresses
 
     @property
     def name(self) -> str:
@@ -50,7 +56,7 @@ class Directory:
         identities: dict[tuple[int, str, str], Identity] = {}
         for session in settings.sessions:
             port = session.port or edge.ports.get(session.role, 0)
-            identity = Identity(session, _rules(edge, session))
+            identity = Identity(session, _rules(edge, session), Networks.of(session.addresses))
             identities[port, *identity.comp_ids] = identity
         ports = {*edge.ports.values(), *(port for port, _, _ in identities)} - {0}
         return cls(identities, tuple(sorted(ports)))

@@ -10,13 +10,18 @@ from typing import cast
 
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Answer, Drop, Seated
 from kalshi_fix.adapters.edge.frames import NotALogonError, first_frame
+from kalshi_fix.adapters.edge.peer import Peer
 from kalshi_fix.adapters.edge.relay import Relay
 from kalshi_fix.adapters.edge.sides import end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
+from kalshi_fix.adapters.edge.tls import names_in
 
 
 class Handshake(asyncio.Protocol):
-    """See the module. ``on_done`` is called once, with the relay that took over, if any."""
+    """See the module. ``on_done`` is called once, with the relay that took over, if any.
+
+    Events come only once the connection stands, TLS included; ``deadline`` counts from before.
+    """
 
     def __init__(
         self,
@@ -24,42 +29,36 @@ class Handshake(asyncio.Protocol):
         *,
         port: int,
         connection: str,
-        enter: Callable[["Handshake"], str],
-        on_done: Callable[["Handshake", Relay | None], None],
+        address: str,
+        deadline: float,
+        on_done: Callable[[Relay | None], None],
         on_end: Callable[[Relay], None],
     ) -> None:
-        self.peer = ""
+        self.peer = Peer(address)
         self.transport: asyncio.Transport | None = None
         self._around = around
         self._port = port
         self._connection = connection
-        self._enter = enter
+        self._deadline_at = deadline
         self._on_done = on_done
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._deciding: asyncio.Task[None] | None = None
-        self._entered = False
+        self._is_done = False
         self._closing = False
         self._relay: Relay | None = None
 
     # --- asyncio's events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A stranger: counted, and given a deadline, or turned away."""
+        """A stranger who may speak now, and has until the deadline."""
         # uvloop's transports are not of asyncio's class
         self.transport = transport = cast("asyncio.Transport", transport)
-        name = transport.get_extra_info("peername")
-        self.peer = str(name[0]) if name else ""
-        full = self._enter(self)
-        if full:
-            self._reject(full)
-            transport.abort()
-            return
-        self._entered = True
-        seconds = self._around.settings.logon_seconds
-        self._deadline = self._loop.call_later(seconds, self._drop, "timeout")
+        names = names_in(transport.get_extra_info("peercert"))
+        self.peer = Peer(self.peer.address, names)
+        self._deadline = self._loop.call_at(self._deadline_at, self._drop, "timeout")
 
     def data_received(self, data: bytes) -> None:
         """Collects the first message; what comes after the decision to close is thrown away."""
@@ -80,16 +79,17 @@ class Handshake(asyncio.Protocol):
             self._deciding = self._loop.create_task(self._decide(frame, rest))
 
     def eof_received(self) -> bool:
-        """A client that only half-closed still gets its Logout."""
+        """A client that only half-closed still gets its Logout; one that has it is let go."""
+        assert self.transport is not None
         if self._deciding is None and not self._closing:
             self._drop("gone")
-        return self._deciding is not None
+        return self._deciding is not None and not self._closing and self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Gone. A decision under way goes on: the gateway must hear the end of what it began."""
         self._stop_deadline()
         if self._deciding is None or self._deciding.done():
-            if not self._closing and self._entered:
+            if not self._closing:
                 self._reject("gone")
             self._done()
 
@@ -134,7 +134,10 @@ class Handshake(asyncio.Protocol):
         around.meters.logons(seated.result).inc()
         if seated.result == ACCEPTED:
             around.log.info(
-                "logon_accepted", session=session, connection=self._connection, peer=self.peer
+                "logon_accepted",
+                session=session,
+                connection=self._connection,
+                peer=self.peer.address,
             )
         else:
             self._log_refusal(session, seated.text)
@@ -169,7 +172,7 @@ class Handshake(asyncio.Protocol):
             self._around.log.warning(
                 "connection_rejected",
                 reason=reason,
-                peer=self.peer,
+                peer=self.peer.address,
                 port=self._port,
                 connection=self._connection,
             )
@@ -180,7 +183,7 @@ class Handshake(asyncio.Protocol):
                 "logon_refused",
                 session=session,
                 text=text,
-                peer=self.peer,
+                peer=self.peer.address,
                 connection=self._connection,
             )
 
@@ -201,6 +204,6 @@ class Handshake(asyncio.Protocol):
             self._deadline.cancel()
 
     def _done(self) -> None:
-        if self._entered:
-            self._entered = False
-            self._on_done(self, self._relay)
+        if not self._is_done:
+            self._is_done = True
+            self._on_done(self._relay)

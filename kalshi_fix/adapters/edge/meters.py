@@ -25,6 +25,9 @@ class Meters:
     bytes_out: Counter
     logon_seconds: Histogram
     faults: Counter
+    certificate_expiry: Gauge
+    certificate_failures: Counter
+    reload_failures: Counter
 
     @classmethod
     def of(cls, metrics: Metrics) -> "Meters":
@@ -55,4 +58,13 @@ class Meters:
                 "edge_logon_seconds", "Complete Logon to decision, accepted or not"
             ),
             faults=metrics.counter("edge_faults_total", "Errors of the edge itself [0]"),
+            certificate_expiry=metrics.gauge(
+                "edge_certificate_expires_timestamp_seconds", "0 = no TLS [weeks from now]"
+            ),
+            certificate_failures=metrics.counter(
+                "edge_certificate_failures_total", "New certificates that cannot be used [0]"
+            ),
+            reload_failures=metrics.counter(
+                "edge_reload_failures_total", "Changed configurations that cannot be used [0]"
+            ),
         )

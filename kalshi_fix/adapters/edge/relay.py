@@ -15,6 +15,7 @@ from typing import Final
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Seated
 from kalshi_fix.adapters.edge.backlog import Backlog
 from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
+from kalshi_fix.adapters.edge.peer import Peer
 from kalshi_fix.adapters.edge.session_guard import SessionGuard
 from kalshi_fix.adapters.edge.sides import ClientSide, EngineSide, end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
@@ -37,7 +38,7 @@ class Relay:
         seated: Seated,
         client: asyncio.Transport,
         *,
-        peer: str,
+        peer: Peer,
         connection: str,
         on_end: Callable[["Relay"], None],
     ) -> None:
@@ -91,7 +92,8 @@ class Relay:
         if self.client.is_closing():
             self.client_lost("client")  # the engine learns of the Logon and of its end
             return
-        self.client.set_write_buffer_limits(high=0)
+        # with 0, TLS would call every write one that could not be sent
+        self.client.set_write_buffer_limits(high=1, low=0)
         if self._is_conflated:  # what the kernel keeps cannot be merged any more
             client = self.client.get_extra_info("socket")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MARKET_DATA_KERNEL_BYTES)

@@ -34,9 +34,9 @@ class ClientSide(asyncio.Protocol):
         self._relay.client_caught_up()
 
     def eof_received(self) -> bool:
-        """It will send no more; our direction stays open."""
+        """It will send no more; our direction stays open, where the transport can do that."""
         self._relay.client_finished()
-        return True
+        return self._relay.client.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""
