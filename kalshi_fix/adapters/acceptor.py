@@ -265,11 +265,13 @@ class Acceptor:
             outgoing.setString(encode(message), False, self._dictionary, self._dictionary)
         return bool(self._sessions[session].send(outgoing))
 
-    def expect_incoming(self, session: str, number: int) -> None:
-        """Lowers the number expected next; never raises it."""
+    def expect_incoming(self, session: str, number: int) -> int:
+        """Lowers the number expected next, never raises it; returns what it was."""
         engine_session = self._sessions[session]
-        if number < engine_session.getExpectedTargetNum():
+        before = int(engine_session.getExpectedTargetNum())
+        if number < before:
             engine_session.setNextTargetMsgSeqNum(number)
+        return before
 
     def expected_incoming(self, session: str) -> int:
         """The number expected next."""

@@ -90,8 +90,8 @@ class Engine(Protocol):
         """Numbers, stores and, if the session is up, sends. False: nothing was stored."""
         ...
 
-    def expect_incoming(self, session: str, number: int) -> None:
-        """Lowers the number expected next, so that the client sends again from there."""
+    def expect_incoming(self, session: str, number: int) -> int:
+        """Lowers the number expected next, so that the client sends again; returns what it was."""
         ...
 
     def log_out(self, session: str, text: str) -> None:

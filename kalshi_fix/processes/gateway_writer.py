@@ -233,10 +233,7 @@ class ShardWriter:
     def _refuse_waiting(self) -> None:
         """Behind a batch in doubt nothing is taken; say so rather than let clients wait."""
         waiting = [
-            item
-            for batch in self._waiting
-            if not batch.is_in_doubt
-            for item in batch.submissions
+            item for batch in self._waiting if not batch.is_in_doubt for item in batch.submissions
         ]
         self._waiting = deque(batch for batch in self._waiting if batch.is_in_doubt)
         while True:
