@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from kalshi_fix.cli_admin_markets import markets
+from kalshi_fix.cli_admin_people import Jurisdiction, firms, segments, sessions
 from kalshi_fix.cli_admin_session import TOKEN_VARIABLE, AdminSession, OptionsAnywhere, ask
 from kalshi_fix.services.admin_fields import LIMIT_VALUES
 
-Jurisdiction = Annotated[str | None, typer.Option(help="For example US or US-NY.")]
 Money = Annotated[str, typer.Argument(help="Dollars, at most 6 decimals.")]
 Scope = Annotated[str, typer.Argument(help="session, firm or exchange.")]
 Instant = Annotated[str | None, typer.Option(help="Like 2026-12-16T19:00:00Z.")]
@@ -25,14 +25,13 @@ app = typer.Typer(
     help="Operate a running exchange. Options may stand before or after the command.",
 )
 accounts = typer.Typer(no_args_is_help=True, help="Cash and positions.")
-firms = typer.Typer(no_args_is_help=True, help="Firms and their locks.")
 series = typer.Typer(no_args_is_help=True, help="Fee schedules.")
-sessions = typer.Typer(no_args_is_help=True, help="FIX sessions.")
 limits = typer.Typer(no_args_is_help=True, help="Limits of firms, accounts and sessions.")
 for name, group in (
     ("markets", markets),
     ("accounts", accounts),
     ("firms", firms),
+    ("segments", segments),
     ("series", series),
     ("sessions", sessions),
     ("limits", limits),
@@ -62,7 +61,7 @@ def options(
     ctx.obj = AdminSession(operator, token, data, config, why, request_id, shard, json, yes)
 
 
-# --- accounts, firms, series, sessions ------------------------------------------------------------
+# --- accounts, series -----------------------------------------------------------------------------
 
 
 @accounts.command("show")
@@ -95,24 +94,6 @@ def accounts_withdraw(ctx: typer.Context, account: str, amount: Money) -> None:
     ask(ctx, "accounts.withdraw", account=account, amount=amount)
 
 
-@firms.command("list")
-def firms_list(ctx: typer.Context) -> None:
-    """Firms, and which are locked or killed."""
-    ask(ctx, "firms.list")
-
-
-@firms.command("define")
-def firms_define(ctx: typer.Context, firm: str, jurisdiction: Jurisdiction = None) -> None:
-    """Create or change a firm."""
-    ask(ctx, "firms.define", firm=firm, jurisdiction=jurisdiction)
-
-
-@firms.command("unlock")
-def firms_unlock(ctx: typer.Context, firm: str) -> None:
-    """Lift the lock a firm put on itself (q with 20903=LOCK)."""
-    ask(ctx, "firms.unlock", firm=firm)
-
-
 @series.command("define")
 def series_define(
     ctx: typer.Context,
@@ -124,26 +105,6 @@ def series_define(
     """Create or replace the fee schedule of a series."""
     rates = {"taker_rate": taker_rate, "maker_rate": maker_rate, "multiplier": multiplier}
     ask(ctx, "series.define", series=series, **rates)
-
-
-@sessions.command("list")
-def sessions_list(
-    ctx: typer.Context, firm: Annotated[str | None, typer.Option(help="Only this firm's.")] = None
-) -> None:
-    """Sessions: who is up, on which gateway, in which epoch."""
-    ask(ctx, "sessions.list", firm=firm)
-
-
-@sessions.command("enable")
-def sessions_enable(ctx: typer.Context, session: str) -> None:
-    """Let a session trade again."""
-    ask(ctx, "sessions.enable", session=session)
-
-
-@sessions.command("disable")
-def sessions_disable(ctx: typer.Context, session: str) -> None:
-    """Refuse a session's Logon and orders."""
-    ask(ctx, "sessions.disable", session=session)
 
 
 # --- limits and the kill switch -------------------------------------------------------------------

@@ -20,6 +20,10 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "markets.list": (
         "symbol", "status", "value", "last", "volume", "open_interest", "settles_at", "title",
     ),
+    "sessions.list": (
+        "session", "firm", "role", "up", "gateway", "epoch", "enabled", "killed", "segment",
+        "accounts",
+    ),
     "history": ("at", "operator", "command", "outcome", "why", "request_id"),
 }  # fmt: skip
 _FACTS: Final = frozenset(("markets.list", "accounts.show"))  # one row of these is a list of facts

@@ -49,6 +49,7 @@ _UNITS: Final[dict[type[Any], dict[str, Callable[[Any], Any]]]] = {
         "halt_band": units.price,
     },
     s.LimitSettings: {"limits": units.limits},
+    s.SegmentSettings: {"limits": units.limits},
 }
 
 

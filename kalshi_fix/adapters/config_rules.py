@@ -13,6 +13,7 @@ from typing import Final
 from attrs import asdict, evolve
 
 from kalshi_fix.adapters.config_rules_edge import edge_faults
+from kalshi_fix.adapters.config_rules_people import people_faults
 from kalshi_fix.adapters.logs import LEVELS
 from kalshi_fix.adapters.passwords import ScryptHash
 from kalshi_fix.adapters.paths import LANE_NAME_MAX
@@ -299,5 +300,6 @@ _RULES: Final[tuple[Callable[[Settings], Faults], ...]] = (
     _lanes,
     _sessions,
     edge_faults,
+    people_faults,
     _rest,
 )

@@ -203,14 +203,32 @@ class SessionSettings:
     addresses: tuple[str, ...] = ()  # networks it may come from; () = any
     certificate_required: bool = False  # no Logon without a client certificate
     certificate_names: tuple[str, ...] = ()  # CN or DNS names it may have; () = sender_comp_id
+    segment: str = ""  # its permissions and limits come on top of the session's own
+    message_types: tuple[str, ...] = ()  # MsgTypes it may send; () = all of its role
+    markets: tuple[str, ...] = ()  # symbols or PREFIX* it may enter orders in; () = all
+    read_only: bool = False  # a listener session, whatever its Logon says
+    cancel_scope: str = "session"  # whose orders end with the connection: session or firm
+    cancel_keeps_gtc: bool = False  # good-till-cancelled orders stay
 
 
 @frozen(kw_only=True)
 class FirmSettings:
-    """A firm."""
+    """A firm. ``roles`` its sessions may have; () = any."""
 
     name: str
     jurisdiction: str = ""
+    roles: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class SegmentSettings:
+    """A user segment: permissions and limits (per session) shared by name."""
+
+    name: str
+    message_types: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    read_only: bool = False
+    limits: dict[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -295,6 +313,7 @@ class Settings:
     lanes: tuple[LaneSettings, ...] = ()
     firms: tuple[FirmSettings, ...] = ()
     accounts: tuple[AccountSettings, ...] = ()
+    segments: tuple[SegmentSettings, ...] = ()
     sessions: tuple[SessionSettings, ...] = ()
     series: tuple[SeriesSettings, ...] = ()
     markets: tuple[MarketSettings, ...] = ()

@@ -30,10 +30,8 @@ def new_order(state: State, session: Session, command: NewOrder) -> None:
     market = state.markets.get(command.symbol)
     reason = desk.refusal
     account = desk.account
-    if not reason and market is not None and market.excluded:
-        assert account is not None, "a desk without refusal has an account"
-        if account.jurisdiction in market.excluded:
-            reason = Reason.JURISDICTION_RESTRICTED.value
+    if not reason and market is not None and (market.excluded or desk.markets):
+        reason = risk.entitlement(desk, market)
     if not reason:
         if (
             command.cl_ord_id in session.firm.ids

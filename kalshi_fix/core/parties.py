@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define
 
+from kalshi_fix.model import Scope
+
 if TYPE_CHECKING:
     from kalshi_fix.core.groups import Group
     from kalshi_fix.core.limits import Limits
@@ -25,6 +27,7 @@ class Firm:
     limits: Limits
     locked: bool = False
     killed: bool = False
+    roles: tuple[str, ...] = ()  # its sessions may have; () = any
     open_orders: int = 0
     ids: dict[str, Order] = Factory(dict)  # every visible ClOrdID
     accounts: dict[str, Account] = Factory(dict)
@@ -82,10 +85,25 @@ class Desk:
 
     refusal: str
     account: Account | None
+    markets: tuple[tuple[str, ...], ...] = ()  # every set must hold the market
     limited: bool = False
     order_size: int = 0
     order_value: int = 0
     price_distance: int = 0
+
+
+@define(slots=True, eq=False)
+class Segment:
+    """Permissions and limits that sessions share; the one without a name permits everything."""
+
+    name: str
+    message_types: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    read_only: bool = False
+    limits: dict[str, int] = Factory(dict)
+
+
+NO_SEGMENT = Segment("")
 
 
 @define(slots=True, eq=False)
@@ -103,6 +121,12 @@ class Session:
     killed: bool = False
     cancel_on_disconnect_default: bool = False
     max_order_age: int = 0
+    message_types: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    read_only: bool = False
+    cancel_scope: str = Scope.SESSION.value
+    cancel_keeps_gtc: bool = False
+    segment: Segment = NO_SEGMENT
     # the connection
     process: str = ""
     boot: int = 0

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from kalshi_fix.core import ending, ledger, lifecycle, plain, switches
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
 from kalshi_fix.core.book import Ladder, make_ladder, regrid
+from kalshi_fix.core.limits import NAMES as LIMIT_NAMES
 from kalshi_fix.core.limits import Limits
 from kalshi_fix.core.market import Market, Series
-from kalshi_fix.core.parties import Account, Firm, Session
-from kalshi_fix.messages.events import AccountChanged
+from kalshi_fix.core.parties import NO_SEGMENT, Account, Firm, Segment, Session
+from kalshi_fix.messages.events import AccountChanged, SegmentChanged
 from kalshi_fix.model import Reason, Role, Scope
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MAKER_RATE: Final = 0
 MULTIPLIER: Final = 100
 
 _ROLES = frozenset(Role)
+_CANCEL_SCOPES = frozenset({Scope.SESSION, Scope.FIRM})
 _FIRST_STATES = frozenset({plain.INITIALIZED, plain.ACTIVE, plain.PAUSED})
 
 
@@ -39,6 +41,8 @@ def define_firm(state: State, command: c.DefineFirm) -> Answer:
         firm = Firm(command.firm, "", Limits(Scope.FIRM.value, command.firm))
         state.firms[firm.name] = firm
     firm.jurisdiction = command.jurisdiction
+    firm.roles = tuple(command.roles)
+    state.forget_desks()
     switches.report_firm(state, firm)
     return DONE
 
@@ -71,12 +75,9 @@ def define_session(state: State, command: c.DefineSession) -> Answer:
     firm = state.firms.get(command.firm)
     if firm is None or not command.session:
         return AdminReason.UNKNOWN_NAME, f"firm {command.firm}"
-    if command.role not in _ROLES:
-        return AdminReason.INVALID_VALUE, f"role {command.role}"
-    for name in command.accounts:
-        account = state.accounts.get(name)
-        if account is None or account.firm is not firm:
-            return AdminReason.UNKNOWN_NAME, f"account {name} of firm {firm.name}"
+    fault = _session_fault(state, firm, command)
+    if fault is not None:
+        return fault
     session = state.sessions.get(command.session)
     if session is None:
         limits = Limits(Scope.SESSION.value, command.session)
@@ -92,10 +93,63 @@ def define_session(state: State, command: c.DefineSession) -> Answer:
     session.enabled = command.enabled
     session.cancel_on_disconnect_default = command.cancel_on_disconnect
     session.max_order_age = command.max_order_age
+    session.segment = state.segments.get(command.segment, NO_SEGMENT)
+    session.message_types = tuple(command.message_types)
+    session.markets = tuple(command.markets)
+    session.read_only = command.read_only
+    session.cancel_scope = str(command.cancel_scope)
+    session.cancel_keeps_gtc = command.cancel_keeps_gtc
     session.desks.clear()
     switches.report_session(state, session)
     if not session.enabled:
         ending.cancel_many(state, list(session.open.values()), Reason.OPERATOR_CANCEL.value)
+    return DONE
+
+
+def _session_fault(state: State, firm: Firm, command: c.DefineSession) -> Answer | None:
+    """What a session's definition names that is not there, or that its firm may not have."""
+    if command.role not in _ROLES or (firm.roles and command.role not in firm.roles):
+        return AdminReason.INVALID_VALUE, f"role {command.role}"
+    if command.cancel_scope not in _CANCEL_SCOPES:
+        return AdminReason.INVALID_VALUE, f"cancel_scope {command.cancel_scope}"
+    if command.segment and command.segment not in state.segments:
+        return AdminReason.UNKNOWN_NAME, f"segment {command.segment}"
+    for name in command.accounts:
+        account = state.accounts.get(name)
+        if account is None or account.firm is not firm:
+            return AdminReason.UNKNOWN_NAME, f"account {name} of firm {firm.name}"
+    return None
+
+
+def define_segment(state: State, command: c.DefineSegment) -> Answer:
+    """Carries out DefineSegment; every session of the segment is published again."""
+    if not command.segment:
+        return AdminReason.INVALID_VALUE, "a segment needs a name"
+    for name, value in command.limits.items():
+        if name not in LIMIT_NAMES or value < 0:
+            return AdminReason.INVALID_VALUE, f"{name}={value}"
+    segment = state.segments.get(command.segment)
+    if segment is None:
+        segment = state.segments[command.segment] = Segment(command.segment)
+    segment.message_types = tuple(command.message_types)
+    segment.markets = tuple(command.markets)
+    segment.read_only = command.read_only
+    segment.limits = {name: value for name, value in command.limits.items() if value}
+    state.forget_desks()
+    state.out.append(
+        SegmentChanged(
+            state.next_number(),
+            state.at,
+            segment.name,
+            segment.message_types,
+            segment.markets,
+            segment.read_only,
+            dict(segment.limits),
+        )
+    )
+    for session in state.sessions.values():
+        if session.segment is segment:
+            switches.report_session(state, session)
     return DONE
 
 

@@ -92,11 +92,12 @@ def _check_change(
 ) -> str:
     """Market and its state, attributes, price, quantity, limits."""
     market = order.position.market
-    if market.refusal:
-        return market.refusal
+    desk = state.desk(session, order.terms.account)
+    not_entitled = risk.entitlement(desk, market)
+    if not_entitled or market.refusal:
+        return not_entitled or market.refusal
     if expiry is None or command.ord_type != order.terms.ord_type:
         return _UNSUPPORTED
-    desk = state.desk(session, order.terms.account)
     return (
         _check_price(desk, order, command)
         or _check_quantity(order, command)

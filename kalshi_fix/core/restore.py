@@ -12,7 +12,15 @@ from kalshi_fix.core.groups import Group
 from kalshi_fix.core.limits import Limits
 from kalshi_fix.core.market import Market, Series, Settlement
 from kalshi_fix.core.order import Order
-from kalshi_fix.core.parties import Account, Firm, Gateway, Position, Session
+from kalshi_fix.core.parties import (
+    NO_SEGMENT,
+    Account,
+    Firm,
+    Gateway,
+    Position,
+    Segment,
+    Session,
+)
 from kalshi_fix.core.reference import ladder_of
 from kalshi_fix.core.state import State, TradeRecord
 from kalshi_fix.messages.events import OrderTerms
@@ -33,8 +41,8 @@ def restore(plain: Sequence[Any], config: ExchangeConfig) -> State:
     if plain[0] != snapshot.VERSION:
         raise ValueError(f"snapshot of version {plain[0]}, this is {snapshot.VERSION}")
     (
-        counters, totals, firms, accounts, series, markets, groups, sessions, gateways, requests,
-        recent, trades, trades_before,
+        counters, totals, firms, accounts, series, markets, groups, segments, sessions, gateways,
+        requests, recent, trades, trades_before,
     ) = plain[1:]  # fmt: skip
     state = State(config=config)
     _set(state, snapshot.COUNTERS, counters)
@@ -46,10 +54,13 @@ def restore(plain: Sequence[Any], config: ExchangeConfig) -> State:
         _market(state, row)
     for group_id, account, limit, triggered, window in groups:
         _group(state, group_id, account, limit, triggered, window)
+    for name, message_types, allowed, read_only, limits in segments:
+        state.segments[name] = Segment(
+            name, tuple(message_types), tuple(allowed), read_only, dict(limits)
+        )
     for row in sessions:
         _session(state, row)
-    for row in markets:
-        _queues(state, row)
+    _books(state, markets)
     for name, boot, top, seen, alive_at in gateways:
         state.gateways[name] = Gateway(name, boot, top, int(seen, 16), alive_at)
     state.requests = {row[0]: (row[1], row[2]) for row in requests}
@@ -76,9 +87,9 @@ def _limits(state: State, scope: Scope, name: str, row: Sequence[Any]) -> Limits
 
 
 def _parties(state: State, firms: Iterable[Any], accounts: Iterable[Any]) -> None:
-    for name, jurisdiction, locked, killed, limits in firms:
+    for name, jurisdiction, locked, killed, limits, roles in firms:
         own = _limits(state, Scope.FIRM, name, limits)
-        state.firms[name] = Firm(name, jurisdiction, own, locked, killed)
+        state.firms[name] = Firm(name, jurisdiction, own, locked, killed, tuple(roles))
     for name, firm_name, jurisdiction, cash, held, limits in accounts:
         firm = state.firms[firm_name]
         own = _limits(state, Scope.ACCOUNT, name, limits)
@@ -122,11 +133,12 @@ def _group(  # noqa: PLR0917 - the row of a group
 
 
 def _session(state: State, row: Sequence[Any]) -> None:
-    values, firm_name, limits, open_rows, ended, ended_before = row
+    values, firm_name, limits, open_rows, ended, ended_before, segment = row
     firm = state.firms[firm_name]
     own = _limits(state, Scope.SESSION, values[0], limits)
     session = Session(values[0], "", "", "", firm, (), own)
     _set(session, snapshot.SESSION, values)
+    session.segment = state.segments.get(segment, NO_SEGMENT)
     state.sessions[session.name] = firm.sessions[session.name] = session
     for rows, orders in (
         (open_rows, session.open),
@@ -176,18 +188,17 @@ def _reopen(state: State, order: Order) -> None:
         ledger.lock(order, covered)
 
 
-def _queues(state: State, row: Sequence[Any]) -> None:
-    market = state.markets[row[0][0]]
-    orders = {
-        order_id: order
-        for session in state.sessions.values()
-        for order_id, order in session.open.items()
-        if order.position.market is market
-    }
-    for side, levels in zip((market.bids, market.offers), row[3], strict=True):
-        for queue in levels:
-            for order_id in queue:
-                book.append(side, orders[order_id])
+def _books(state: State, markets: Iterable[Any]) -> None:
+    """Queues every open order where it stood."""
+    orders: dict[int, Order] = {}
+    for session in state.sessions.values():
+        orders.update(session.open)
+    for row in markets:
+        market = state.markets[row[0][0]]
+        for side, levels in zip((market.bids, market.offers), row[3], strict=True):
+            for queue in levels:
+                for order_id in queue:
+                    book.append(side, orders[order_id])
 
 
 def _trades(state: State, rows: Iterable[Any]) -> dict[int, TradeRecord]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalshi_fix.core import plain
 from kalshi_fix.core.parties import Desk
+from kalshi_fix.messages.entitlement import covered_by_all
 from kalshi_fix.model import Reason, Role
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PRECEDENCE: Final[dict[str, int]] = {
                 R.SESSION_DISABLED,
                 R.ACCOUNT_NOT_FOUND,
                 R.ACCOUNT_NOT_PERMITTED,
+                R.NOT_ENTITLED,
                 R.JURISDICTION_RESTRICTED,
             ),
             (R.ORDER_ALREADY_EXISTS, R.STALE_ORDER),
@@ -97,10 +99,21 @@ def open_desk(state: State, session: Session, name: str) -> Desk:
         refusal = ""
     if not may_trade(state, session):
         refusal = R.SESSION_DISABLED.value
-    desk = Desk(refusal, account)
+    markets = tuple(each for each in (session.markets, session.segment.markets) if each)
+    desk = Desk(refusal, account, markets)
     if account is not None:
         _set_limits(desk, session, account)
     return desk
+
+
+def entitlement(desk: Desk, market: Market) -> str:
+    """Whether the session and its segment may trade this market, and the account's owner may."""
+    if desk.markets and not covered_by_all(desk.markets, market.symbol):
+        return R.NOT_ENTITLED.value
+    account = desk.account
+    if market.excluded and account is not None and account.jurisdiction in market.excluded:
+        return R.JURISDICTION_RESTRICTED.value
+    return ""
 
 
 def may_trade(state: State, session: Session) -> bool:
@@ -113,6 +126,9 @@ def may_trade(state: State, session: Session) -> bool:
         not session.enabled
         or session.killed
         or session.listener
+        or session.read_only
+        or session.segment.read_only
+        or (firm.roles and session.role not in firm.roles)
         or firm.killed
         or firm.locked
         or state.killed
@@ -122,7 +138,12 @@ def may_trade(state: State, session: Session) -> bool:
 
 
 def _set_limits(desk: Desk, session: Session, account: Account) -> None:
-    scopes = (session.limits.values, account.limits.values, session.firm.limits.values)
+    scopes = (
+        session.limits.values,
+        session.segment.limits,
+        account.limits.values,
+        session.firm.limits.values,
+    )
     desk.limited = any(scopes)
 
     def tightest(name: str) -> int:
@@ -250,11 +271,12 @@ def check_size(desk: Desk, is_buy: bool, price: int, quantity: int) -> str:
 
 def _check_open_orders(session: Session, account: Account) -> str:
     for limits, count in (
-        (session.limits, len(session.open)),
-        (account.limits, account.open_orders),
-        (session.firm.limits, session.firm.open_orders),
+        (session.limits.values, len(session.open)),
+        (session.segment.limits, len(session.open)),
+        (account.limits.values, account.open_orders),
+        (session.firm.limits.values, session.firm.open_orders),
     ):
-        limit = limits.values.get("open_orders", 0)
+        limit = limits.get("open_orders", 0)
         if limit and count >= limit:
             return R.OPEN_ORDER_LIMIT.value
     return ""
@@ -270,7 +292,7 @@ def check_exposure(
     """
     worst = _worst_position(account.positions.get(market.symbol), is_buy) + added
     gross = (account.gross + added) * plain.PRICE_UNIT
-    for values in (session.limits.values, account.limits.values):
+    for values in (session.limits.values, session.segment.limits, account.limits.values):
         if _exceeds(values.get("position", 0), worst) or _exceeds(values.get("exposure", 0), gross):
             return R.POSITION_LIMIT.value
     if _exceeds(market.position_limit, worst):

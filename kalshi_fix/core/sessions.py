@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kalshi_fix.core import ending
 from kalshi_fix.core.parties import Gateway
 from kalshi_fix.messages.events import SessionChanged
-from kalshi_fix.model import Reason
+from kalshi_fix.model import Reason, Scope, TimeInForce
 
 if TYPE_CHECKING:
     from kalshi_fix.core.parties import Session
@@ -74,14 +74,14 @@ def opened(state: State, command: SessionOpened) -> None:
 
 def _open(state: State, session: Session, command: SessionOpened) -> None:
     """Makes a connection the session's; one it takes over is lost."""
-    if session.is_open and session.cancel_on_disconnect:
-        ending.cancel_many(state, list(session.open.values()), _CANCEL)
+    if session.is_open:
+        _cancel_what_ends(state, session)
     session.process, session.boot = command.process, command.boot
     session.connection = command.connection
     session.is_open = True
     wish = command.cancel_on_disconnect
     session.cancel_on_disconnect = session.cancel_on_disconnect_default if wish < 0 else bool(wish)
-    session.listener = command.listener
+    session.listener = command.listener or session.read_only or session.segment.read_only
     session.venue_tags = command.venue_tags
     session.settlement_reports = command.settlement_reports
     session.signed_at = max(session.signed_at, command.signed_at)
@@ -134,13 +134,31 @@ def _lose(state: State, session: Session, process: str, counter: int) -> None:
     session.is_open = False
     session.desks.clear()
     _report(state, session, process, counter, "")
-    if session.cancel_on_disconnect:
-        ending.cancel_many(state, list(session.open.values()), _CANCEL)
+    _cancel_what_ends(state, session)
+
+
+def _cancel_what_ends(state: State, session: Session) -> None:
+    """Cancel on disconnect: the session's orders or its firm's, perhaps without the GTC ones."""
+    if not session.cancel_on_disconnect:
+        return
+    if session.cancel_scope == Scope.FIRM:
+        sessions = list(session.firm.sessions.values())
+    else:
+        sessions = [session]
+    orders = [
+        order
+        for each in sessions
+        for order in each.open.values()
+        if not (session.cancel_keeps_gtc and order.terms.time_in_force == TimeInForce.GTC)
+    ]
+    ending.cancel_many(state, orders, _CANCEL)
 
 
 def _refusal(session: Session, command: SessionOpened) -> str:
     if not session.enabled:
         return Reason.SESSION_DISABLED.value
+    if session.firm.roles and session.role not in session.firm.roles:
+        return Reason.NOT_ENTITLED.value
     if command.signed_at and command.signed_at <= session.signed_at:
         return Reason.LOGON_REPLAYED.value
     return ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kalshi_fix.core.parties import Session
     from kalshi_fix.core.state import State, TradeRecord
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 COUNTERS: Final = (
     "shard_index", "clock", "at", "date", "day_ends_at", "day_count", "number", "order_count",
@@ -35,7 +35,8 @@ COUNTERS: Final = (
 LEDGER: Final = ("cash", "pot", "fees", "deposited")
 SESSION: Final = (
     "name", "sender_comp_id", "target_comp_id", "role", "accounts", "enabled", "killed",
-    "cancel_on_disconnect_default", "max_order_age", "process", "boot", "connection", "is_open",
+    "cancel_on_disconnect_default", "max_order_age", "message_types", "markets", "read_only",
+    "cancel_scope", "cancel_keeps_gtc", "process", "boot", "connection", "is_open",
     "cancel_on_disconnect", "listener", "venue_tags", "settlement_reports", "signed_at", "asked",
     "answer", "epoch", "high_water", "confirmed",
 )  # fmt: skip
@@ -72,7 +73,7 @@ def take(state: State) -> list[Any]:
         _counters(state),
         _ledger(state.ledger),
         [
-            [f.name, f.jurisdiction, f.locked, f.killed, _limits(f.limits)]
+            [f.name, f.jurisdiction, f.locked, f.killed, _limits(f.limits), f.roles]
             for f in state.firms.values()
         ],
         [
@@ -84,6 +85,10 @@ def take(state: State) -> list[Any]:
         [
             [g.group_id, g.account.name, g.limit, g.triggered, list(g.window)]
             for g in state.groups.values()
+        ],
+        [
+            [s.name, s.message_types, s.markets, s.read_only, s.limits]
+            for s in state.segments.values()
         ],
         [_session_row(session) for session in state.sessions.values()],
         [[g.name, g.boot, g.top, f"{g.recent:x}", g.alive_at] for g in state.gateways.values()],
@@ -123,6 +128,7 @@ def _session_row(session: Session) -> list[Any]:
         _orders(session.open.values()),
         _orders(session.ended.values()),
         _orders(session.ended_before.values()),
+        session.segment.name,
     ]
 
 

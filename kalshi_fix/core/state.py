@@ -7,7 +7,7 @@ in the other modules are functions of this state and a command; none keeps anyth
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
 
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from kalshi_fix.core.limits import Limits
     from kalshi_fix.core.market import Market, Series
     from kalshi_fix.core.order import Order
-    from kalshi_fix.core.parties import Account, Desk, Firm, Gateway, Session
+    from kalshi_fix.core.parties import Account, Desk, Firm, Gateway, Segment, Session
     from kalshi_fix.messages.events import Event
+
+
+# order and trade ids of different shards never meet, and name their shard
+IDS_PER_SHARD: Final = 10**15
 
 
 @define(slots=True, eq=False)
@@ -64,8 +68,8 @@ class State:
     day_count: int = 0
     # counters
     number: int = 0
-    order_count: int = 0
-    trade_count: int = 0
+    order_count: int = Factory(lambda self: self.shard_index * IDS_PER_SHARD, takes_self=True)
+    trade_count: int = Factory(lambda self: self.shard_index * IDS_PER_SHARD, takes_self=True)
     group_count: int = 0
     # exchange-wide switches
     paused: bool = False
@@ -73,6 +77,7 @@ class State:
     # who and what
     firms: dict[str, Firm] = Factory(dict)
     accounts: dict[str, Account] = Factory(dict)
+    segments: dict[str, Segment] = Factory(dict)
     sessions: dict[str, Session] = Factory(dict)
     gateways: dict[str, Gateway] = Factory(dict)
     series: dict[str, Series] = Factory(dict)

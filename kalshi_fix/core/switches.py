@@ -88,13 +88,20 @@ def report_firm(state: State, firm: Firm) -> None:
     """Publishes a firm as it is now."""
     state.out.append(
         FirmChanged(
-            state.next_number(), state.at, firm.name, firm.jurisdiction, firm.locked, firm.killed
+            state.next_number(),
+            state.at,
+            firm.name,
+            firm.jurisdiction,
+            firm.locked,
+            firm.killed,
+            firm.roles,
         )
     )
 
 
 def report_session(state: State, session: Session) -> None:
     """Publishes a session's definition as it is now."""
+    segment = session.segment
     state.out.append(
         SessionDefined(
             state.next_number(),
@@ -109,6 +116,15 @@ def report_session(state: State, session: Session) -> None:
             session.killed,
             session.cancel_on_disconnect_default,
             session.max_order_age,
+            segment.name,
+            session.message_types,
+            session.markets,
+            session.read_only,
+            session.cancel_scope,
+            session.cancel_keeps_gtc,
+            segment.message_types,
+            segment.markets,
+            segment.read_only,
         )
     )
 

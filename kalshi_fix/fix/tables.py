@@ -56,6 +56,7 @@ ORDER_REJECT_CODES: Final[Mapping[str, str]] = {
     Reason.INVALID_QUANTITY: "13",
     Reason.ACCOUNT_NOT_FOUND: "15",
     Reason.ACCOUNT_NOT_PERMITTED: "15",
+    Reason.NOT_ENTITLED: "0",
     Reason.JURISDICTION_RESTRICTED: "0",
     Reason.SESSION_DISABLED: "0",
     Reason.INTERNAL_ERROR: "99",

@@ -17,6 +17,7 @@ class DefineFirm:
     at: int
     firm: str
     jurisdiction: str = ""
+    roles: tuple[str, ...] = ()  # its sessions may have; () = any
 
 
 @define(slots=True)
@@ -34,7 +35,11 @@ class DefineAccount:
 
 @define(slots=True)
 class DefineSession:
-    """Creates or changes a session: who it is and what it may do. Credentials are not here."""
+    """Creates or changes a session: who it is and what it may do. Credentials are not here.
+
+    What its segment does not permit, it may not do either. ``cancel_scope`` says whose orders end
+    with its connection where it cancels on disconnect: "session" or "firm".
+    """
 
     request_id: str
     operator: str
@@ -49,6 +54,30 @@ class DefineSession:
     enabled: bool = True
     cancel_on_disconnect: bool = False
     max_order_age: int = 30_000_000_000  # ns
+    segment: str = ""  # "" = none
+    message_types: tuple[str, ...] = ()  # () = all of its role
+    markets: tuple[str, ...] = ()  # it may enter orders in: symbols, or PREFIX*; () = all
+    read_only: bool = False  # a listener session whatever its Logon says
+    cancel_scope: str = "session"
+    cancel_keeps_gtc: bool = False  # good-till-cancelled orders outlive the connection
+
+
+@define(slots=True)
+class DefineSegment:
+    """Creates or changes a user segment: permissions and limits that sessions share by its name.
+
+    ``limits`` as in ``SetLimits``, for each session of the segment alone.
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    segment: str
+    message_types: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    read_only: bool = False
+    limits: dict[str, int] = field(factory=dict)
 
 
 @define(slots=True)
@@ -292,6 +321,7 @@ AdminCommand = (
     DefineFirm
     | DefineAccount
     | DefineSession
+    | DefineSegment
     | DefineSeries
     | DefineMarket
     | SetMarketStatus

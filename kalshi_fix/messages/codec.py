@@ -51,6 +51,7 @@ COMMAND_KINDS: Final[dict[int, type[c.Command]]] = {
     57: c.CancelByOperator,
     58: c.StartTradingDay,
     59: c.Quarantine,
+    60: c.DefineSegment,
 }
 
 EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
@@ -71,6 +72,7 @@ EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
     133: e.ExchangeChanged,
     134: e.LimitsChanged,
     135: e.AdminAnswered,
+    136: e.SegmentChanged,
     160: e.MarketChanged,
     161: e.LevelChanged,
     162: e.Traded,

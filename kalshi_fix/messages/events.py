@@ -17,6 +17,16 @@ from kalshi_fix.messages.market_events import (
     TradeBusted,
     Traded,
 )
+from kalshi_fix.messages.reference_events import (
+    AccountChanged,
+    AdminAnswered,
+    ExchangeChanged,
+    FirmChanged,
+    LimitsChanged,
+    SegmentChanged,
+    SessionDefined,
+    SharedEvent,
+)
 
 # --- orders ------------------------------------------------------------------------------------
 
@@ -266,85 +276,6 @@ class SessionChanged:
     reason: str  # "" or why the opening is refused
 
 
-@define(slots=True)
-class FirmChanged:
-    """A firm was defined, locked or unlocked, killed or un-killed. Public."""
-
-    number: int
-    at: int
-    name: str
-    jurisdiction: str
-    locked: bool
-    killed: bool
-
-
-@define(slots=True)
-class AccountChanged:
-    """An account was defined. Public among our processes."""
-
-    number: int
-    at: int
-    name: str
-    owner: str  # firm
-    jurisdiction: str
-
-
-@define(slots=True)
-class SessionDefined:
-    """A session was defined, enabled, disabled, killed or un-killed."""
-
-    number: int
-    at: int
-    name: str
-    owner: str  # firm
-    sender_comp_id: str
-    target_comp_id: str
-    role: str
-    accounts: tuple[str, ...]
-    enabled: bool
-    killed: bool
-    cancel_on_disconnect: bool
-    max_order_age: int
-
-
-@define(slots=True)
-class ExchangeChanged:
-    """Exchange-wide pause, kill, or a new trading day."""
-
-    number: int
-    at: int
-    paused: bool
-    killed: bool
-    trading_day: int
-    day_ends_at: int
-
-
-@define(slots=True)
-class LimitsChanged:
-    """Limits of a scope after a change."""
-
-    number: int
-    at: int
-    scope: str
-    name: str
-    limits: dict[str, int]
-    expires_at: int
-
-
-@define(slots=True)
-class AdminAnswered:
-    """The outcome of an operator's command; ``reason`` is "" when it was carried out."""
-
-    number: int
-    at: int
-    request_id: str
-    operator: str
-    command: str  # class name of the command
-    why: str
-    reason: str
-    detail: str
-
-
 FirmEvent = (
     Execution
     | OrderRejected
@@ -357,9 +288,6 @@ FirmEvent = (
     | BalanceChanged
     | PositionSettled
     | SessionChanged
-)
-SharedEvent = (
-    FirmChanged | AccountChanged | SessionDefined | ExchangeChanged | LimitsChanged | AdminAnswered
 )
 Event = FirmEvent | SharedEvent | MarketEvent
 
@@ -386,6 +314,7 @@ __all__ = [
     "OrderTerms",
     "PositionSettled",
     "PositionsReported",
+    "SegmentChanged",
     "SessionChanged",
     "SessionDefined",
     "SharedEvent",

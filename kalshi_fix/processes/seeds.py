@@ -93,7 +93,11 @@ def _wanted(settings: Settings, shard: str) -> Iterator[tuple[str, bool, c.Admin
     """(name, only once ever, command without request id and time), in an order that resolves."""
     head = ("", OPERATOR, WHY, 0)
     for firm in settings.firms:
-        yield f"firm:{firm.name}", False, c.DefineFirm(*head, firm.name, firm.jurisdiction)
+        yield (
+            f"firm:{firm.name}",
+            False,
+            c.DefineFirm(*head, firm.name, firm.jurisdiction, firm.roles),
+        )
     for account in settings.accounts:
         define_account = c.DefineAccount(*head, account.name, account.firm, account.jurisdiction)
         yield f"account:{account.name}", False, define_account
@@ -101,6 +105,9 @@ def _wanted(settings: Settings, shard: str) -> Iterator[tuple[str, bool, c.Admin
         rates = (series.taker_rate, series.maker_rate, series.multiplier)
         yield f"series:{series.name}", False, c.DefineSeries(*head, series.name, *rates)
     yield from _markets(settings, shard, head)
+    for segment in settings.segments:
+        terms = (segment.message_types, segment.markets, segment.read_only, dict(segment.limits))
+        yield f"segment:{segment.name}", False, c.DefineSegment(*head, segment.name, *terms)
     for session in settings.sessions:
         yield (
             f"session:{session.name}",
@@ -115,6 +122,12 @@ def _wanted(settings: Settings, shard: str) -> Iterator[tuple[str, bool, c.Admin
                 accounts=session.accounts,
                 cancel_on_disconnect=session.cancel_on_disconnect,
                 max_order_age=session.max_order_age_seconds * NANOS,
+                segment=session.segment,
+                message_types=session.message_types,
+                markets=session.markets,
+                read_only=session.read_only,
+                cancel_scope=session.cancel_scope,
+                cancel_keeps_gtc=session.cancel_keeps_gtc,
             ),
         )
     for account in settings.accounts:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from kalshi_fix.model import PRICE_UNIT
+from kalshi_fix.model import PRICE_UNIT, Role
 from kalshi_fix.services import admin_values as v
 from kalshi_fix.services.admin_values import InvalidValueError
 
@@ -93,6 +93,14 @@ def text(value: object) -> str:
     return value
 
 
+def truth(value: object) -> bool:
+    """Yes or no, as a JSON truth value or a word."""
+    found = value if isinstance(value, bool) else {"yes": True, "no": False}.get(str(value))
+    if found is None:
+        raise InvalidValueError(f"{value!r} is not yes or no")
+    return found
+
+
 def _outcome(written: str) -> int:
     """YES, NO, or a partial payout per contract in dollars."""
     named = {"YES": PRICE_UNIT, "NO": 0}.get(written.upper())
@@ -112,11 +120,19 @@ def price_ranges(value: object) -> tuple[tuple[int, int, int], ...]:
 
 
 name: Final = matching(r"[!-~]{1,64}", "a name (1 to 64 printable characters, no space)")
+optional_name: Final = matching(r"[!-~]{0,64}", "a name, or nothing")
 symbol: Final = matching(r"[A-Z0-9.-]{1,64}", "a symbol ([A-Z0-9.-], at most 64)")
 jurisdiction: Final = matching(r"[A-Z0-9-]{0,16}", "a jurisdiction like US or US-NY")
 entry_id: Final = matching(
     r"[0-9]{1,20}-[0-9]{1,20}", "an entry of the command stream like 1765900000000-0"
 )
+flag: Final = truth
+msg_types: Final = listed(matching(r"[A-Za-z0-9]{1,3}", "a MsgType like D or AF"), "['D', 'F']")
+symbols: Final = listed(
+    matching(r"[A-Z0-9.-]{1,64}\*?", "a symbol or a prefix with * behind it"), "['KXFED*']"
+)
+names: Final = listed(name, "['ALPHA-1']")
+roles: Final = listed(one_of(*Role), "['NR', 'DC']")
 price: Final = number(v.parse_price)
 quantity: Final = number(v.parse_quantity)
 money: Final = number(v.parse_money, least=1)

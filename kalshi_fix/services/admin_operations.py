@@ -91,6 +91,22 @@ def _on_one_shard(command: type[Any], *fields: Field, moves_money: bool = False)
     return Operation(command=command, reach=Reach.ONE, fields=fields, moves_money=moves_money)
 
 
+_PERMISSIONS: Final = (
+    Field("message_types", f.msg_types, ()),
+    Field("markets", f.symbols, ()),
+    Field("read_only", f.flag, default=False),
+)
+SESSION_TERMS: Final = (
+    Field("accounts", f.names, ()),
+    Field("segment", f.optional_name, ""),
+    *_PERMISSIONS,
+    Field("cancel_on_disconnect", f.flag, default=False),
+    Field("cancel_scope", f.one_of(Scope.SESSION, Scope.FIRM), Scope.SESSION.value),
+    Field("cancel_keeps_gtc", f.flag, default=False),
+    Field("max_order_age", f.seconds, 30_000_000_000),
+)
+
+
 def _session_switch(*, enabled: bool) -> Operation:
     return Operation(
         command=c.DefineSession,
@@ -144,7 +160,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "firms.define": Operation(
         command=c.DefineFirm,
         reach=Reach.EVERY,
-        fields=(Field("firm", f.name), Field("jurisdiction", f.jurisdiction, "")),
+        fields=(
+            Field("firm", f.name),
+            Field("jurisdiction", f.jurisdiction, ""),
+            Field("roles", f.roles, ()),
+        ),
         base=lambda view, name: view.firm_definition(name),
     ),
     "firms.unlock": _on_every_shard(c.UnlockFirm, Field("firm", f.name)),
@@ -154,6 +174,19 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Field("taker_rate", f.rate, 70_000),
         Field("maker_rate", f.rate_or_rebate, 0),
         Field("multiplier", f.multiplier, 100),
+    ),
+    "segments.define": Operation(
+        command=c.DefineSegment,
+        reach=Reach.EVERY,
+        fields=(Field("segment", f.name), *_PERMISSIONS, Field("limits", f.limits, {})),
+        base=lambda view, name: view.segment_definition(name),
+    ),
+    "sessions.change": Operation(
+        command=c.DefineSession,
+        reach=Reach.EVERY,
+        fields=(Field("session", f.name), *SESSION_TERMS),
+        base=lambda view, name: view.session_definition(name),
+        absent="SESSION_NOT_FOUND",
     ),
     "sessions.enable": _session_switch(enabled=True),
     "sessions.disable": _session_switch(enabled=False),

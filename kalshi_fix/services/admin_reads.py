@@ -119,6 +119,7 @@ def _firms(view: ShardView, _filters: Filters) -> list[Row]:
             "jurisdiction": firm.jurisdiction,
             "locked": firm.locked,
             "killed": firm.killed,
+            "roles": list(firm.roles),
         }
         for _, firm in sorted(view.firms.items())
     ]
@@ -144,9 +145,28 @@ def _sessions(view: ShardView, filters: Filters) -> list[Row]:
                 "killed": session.killed,
                 "accounts": list(session.accounts),
                 "cancel_on_disconnect": session.cancel_on_disconnect,
+                "cancel_scope": session.cancel_scope,
+                "cancel_keeps_gtc": session.cancel_keeps_gtc,
+                "segment": session.segment,
+                "message_types": list(session.message_types),
+                "markets": list(session.markets),
+                "read_only": session.read_only,
             }
         )
     return rows
+
+
+def _segments(view: ShardView, _filters: Filters) -> list[Row]:
+    return [
+        {
+            "segment": segment.name,
+            "message_types": list(segment.message_types),
+            "markets": list(segment.markets),
+            "read_only": segment.read_only,
+            "limits": {key: LIMIT_VALUES[key][1](value) for key, value in segment.limits.items()},
+        }
+        for _, segment in sorted(view.segments.items())
+    ]
 
 
 def _limits(view: ShardView, filters: Filters) -> list[Row]:
@@ -222,6 +242,7 @@ READINGS: Final[dict[str, Reading]] = {
     "accounts.show": Reading(rows=_accounts, filters=(Field("account", name), Field("firm", name))),
     "firms.list": Reading(rows=_firms),
     "sessions.list": Reading(rows=_sessions, filters=(Field("firm", name),)),
+    "segments.list": Reading(rows=_segments),
     "limits.show": Reading(
         rows=_limits,
         filters=(Field("scope", one_of("firm", "account", "session")), Field("name", name)),

@@ -25,6 +25,7 @@ def pack(view: ShardView) -> bytes:
         *definitions,
         *view.firms.values(),
         *view.sessions.values(),
+        *view.segments.values(),
         *view.connections.values(),
         *view.limits.values(),
         *([view.exchange] if view.exchange else []),

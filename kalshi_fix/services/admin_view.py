@@ -41,6 +41,12 @@ _SESSION_FIELDS: Final = (
     "enabled",
     "cancel_on_disconnect",
     "max_order_age",
+    "segment",
+    "message_types",
+    "markets",
+    "read_only",
+    "cancel_scope",
+    "cancel_keeps_gtc",
 )
 
 
@@ -79,6 +85,7 @@ class ShardView:
     accounts: dict[str, AccountView] = field(factory=dict)
     firms: dict[str, e.FirmChanged] = field(factory=dict)
     sessions: dict[str, e.SessionDefined] = field(factory=dict)
+    segments: dict[str, e.SegmentChanged] = field(factory=dict)
     connections: dict[str, e.SessionChanged] = field(factory=dict)
     limits: dict[tuple[str, str], e.LimitsChanged] = field(factory=dict)
     exchange: e.ExchangeChanged | None = None
@@ -112,7 +119,19 @@ class ShardView:
     def firm_definition(self, name: str) -> dict[str, Any] | None:
         """A firm's definition by the field names of ``DefineFirm``."""
         firm = self.firms.get(name)
-        return None if firm is None else {"jurisdiction": firm.jurisdiction}
+        return None if firm is None else {"jurisdiction": firm.jurisdiction, "roles": firm.roles}
+
+    def segment_definition(self, name: str) -> dict[str, Any] | None:
+        """A segment's definition by the field names of ``DefineSegment``."""
+        segment = self.segments.get(name)
+        if segment is None:
+            return None
+        return {
+            "message_types": segment.message_types,
+            "markets": segment.markets,
+            "read_only": segment.read_only,
+            "limits": segment.limits,
+        }
 
     def session_definition(self, name: str) -> dict[str, Any] | None:
         """A session's definition by the field names of ``DefineSession``."""
@@ -224,6 +243,10 @@ def _session(view: ShardView, event: e.SessionDefined) -> None:
     view.sessions[event.name] = event
 
 
+def _segment(view: ShardView, event: e.SegmentChanged) -> None:
+    view.segments[event.name] = event
+
+
 def _connection(view: ShardView, event: e.SessionChanged) -> None:
     if not event.reason:  # a refused opening changed nothing
         view.connections[event.session] = event
@@ -261,6 +284,7 @@ _TAKES: Final[dict[type[Any], Callable[[ShardView, Any], None]]] = {
     e.AccountChanged: _account_defined,
     e.FirmChanged: _firm,
     e.SessionDefined: _session,
+    e.SegmentChanged: _segment,
     e.SessionChanged: _connection,
     e.LimitsChanged: _limits,
     e.ExchangeChanged: _exchange,

@@ -1,4 +1,4 @@
-"""May this session send this message now? Role, listener sessions, throttle; nothing else.
+"""May this session send this message now? Role, permissions, throttle; nothing else.
 
 Everything that needs order, audit or replay is the core's to judge. Pure: time is an argument.
 """
@@ -13,6 +13,7 @@ from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound_answers import news
 from kalshi_fix.fix.refusal import business
 from kalshi_fix.fix.refusals import business_reject
+from kalshi_fix.messages.entitlement import covered_by_all
 from kalshi_fix.model import Reason, Role
 from kalshi_fix.services.service import SessionView
 from kalshi_fix.services.throttle import Throttle
@@ -24,6 +25,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     Role.DC: frozenset(),
     Role.PT: frozenset(),
 }
+_ENTRIES: Final = frozenset({"D", "G"})  # a cancel is never refused for its market
 THROTTLE_WARNING: Final = "THROTTLE_80_PERCENT"
 
 
@@ -58,15 +60,22 @@ class Policy:
             text = f"retry_after_ms={verdict.retry_after_ms}"
             refusal = business_reject(message, business(Reason.THROTTLED, text))
             return Judgement(refusal, None, Reason.THROTTLED if verdict.ends_session else "")
-        reason = _not_permitted(session, message.msg_type)
+        reason = _not_permitted(session, message)
         if reason is not None:
             return Judgement(business_reject(message, business(reason)))
         return _WARNED if verdict.warns else _ADMITTED
 
 
-def _not_permitted(session: SessionView, msg_type: str) -> Reason | None:
+def _not_permitted(session: SessionView, message: FixMessage) -> Reason | None:
+    msg_type = message.msg_type
     if msg_type not in ALLOWED[session.role]:
         return Reason.MESSAGE_NOT_SUPPORTED
-    if session.listener and msg_type in tables.CHANGING_MESSAGES:
+    if (session.listener or session.read_only) and msg_type in tables.CHANGING_MESSAGES:
         return Reason.LISTENER_SESSION
+    if session.message_types and msg_type not in session.message_types:
+        return Reason.NOT_ENTITLED
+    if session.markets and msg_type in _ENTRIES:
+        symbol = message.get(55)
+        if symbol and not covered_by_all(session.markets, symbol):
+            return Reason.NOT_ENTITLED
     return None

@@ -17,7 +17,7 @@ from kalshi_fix.messages.events import Event
 class SessionView:
     """What services know of one session: configuration plus the flags of its last Logon.
 
-    ``firm``, ``accounts``, ``enabled`` follow ``SessionDefined`` events; epoch and flags follow
+    Definition and permissions follow ``SessionDefined`` events; epoch and flags follow
     ``SessionChanged``.
     """
 
@@ -34,6 +34,9 @@ class SessionView:
     venue_tags: bool = False
     settlement_reports: bool = False
     microseconds: bool = False  # times with 6 decimals instead of 3
+    read_only: bool = False
+    message_types: tuple[str, ...] = ()  # () = all of the role
+    markets: tuple[tuple[str, ...], ...] = ()  # for orders: every set must hold the market
 
 
 @define(slots=True)

@@ -1,0 +1,136 @@
+"""`kalshi-fix admin firms|segments|sessions`: who takes part, and what they may do.
+
+Command lines only; what a change means is decided in the admin service and in the core.
+"""
+
+from typing import Annotated
+
+import typer
+
+from kalshi_fix.cli_admin_session import ask
+
+ALL = "all"  # in a list option: no restriction any more
+
+Jurisdiction = Annotated[str | None, typer.Option(help="For example US or US-NY.")]
+MessageTypes = Annotated[
+    list[str] | None, typer.Option("--message-type", help="Only these; repeat it; all = any.")
+]
+Markets = Annotated[
+    list[str] | None,
+    typer.Option("--market", help="Only these symbols or PREFIX*; repeat it; all = any."),
+]
+ReadOnly = Annotated[bool | None, typer.Option(help="Listener: sees, never changes.")]
+
+firms = typer.Typer(no_args_is_help=True, help="Firms and their locks.")
+segments = typer.Typer(no_args_is_help=True, help="User segments: shared permissions and limits.")
+sessions = typer.Typer(no_args_is_help=True, help="FIX sessions.")
+
+
+def given(values: list[str] | None) -> list[str] | None:
+    """A list option: None where it was not given, [] for ``all``."""
+    return None if not values else [value for value in values if value != ALL]
+
+
+@firms.command("list")
+def firms_list(ctx: typer.Context) -> None:
+    """Firms, and which are locked or killed."""
+    ask(ctx, "firms.list")
+
+
+@firms.command("define")
+def firms_define(
+    ctx: typer.Context,
+    firm: str,
+    jurisdiction: Jurisdiction = None,
+    role: Annotated[list[str] | None, typer.Option(help="Only these; repeat it.")] = None,
+) -> None:
+    """Create or change a firm."""
+    ask(ctx, "firms.define", firm=firm, jurisdiction=jurisdiction, roles=given(role))
+
+
+@firms.command("unlock")
+def firms_unlock(ctx: typer.Context, firm: str) -> None:
+    """Lift the lock a firm put on itself (q with 20903=LOCK)."""
+    ask(ctx, "firms.unlock", firm=firm)
+
+
+@segments.command("list")
+def segments_list(ctx: typer.Context) -> None:
+    """Segments and what they permit."""
+    ask(ctx, "segments.list")
+
+
+@segments.command("define")
+def segments_define(
+    ctx: typer.Context,
+    *,
+    segment: str,
+    message_type: MessageTypes = None,
+    market: Markets = None,
+    read_only: ReadOnly = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, for each session of it; repeat it.")
+    ] = None,
+) -> None:
+    """Create or change a segment; its sessions obey at their next order."""
+    ask(
+        ctx,
+        "segments.define",
+        segment=segment,
+        message_types=given(message_type),
+        markets=given(market),
+        read_only=read_only,
+        limits=dict(item.partition("=")[::2] for item in limit) if limit else None,
+    )
+
+
+@sessions.command("list")
+def sessions_list(
+    ctx: typer.Context, firm: Annotated[str | None, typer.Option(help="Only this firm's.")] = None
+) -> None:
+    """Sessions: who is up, on which gateway, in which epoch."""
+    ask(ctx, "sessions.list", firm=firm)
+
+
+@sessions.command("enable")
+def sessions_enable(ctx: typer.Context, session: str) -> None:
+    """Let a session trade again."""
+    ask(ctx, "sessions.enable", session=session)
+
+
+@sessions.command("disable")
+def sessions_disable(ctx: typer.Context, session: str) -> None:
+    """Refuse a session's Logon and orders."""
+    ask(ctx, "sessions.disable", session=session)
+
+
+@sessions.command("change")
+def sessions_change(
+    ctx: typer.Context,
+    *,
+    session: str,
+    account: Annotated[list[str] | None, typer.Option(help="Its accounts; repeat it.")] = None,
+    segment: Annotated[str | None, typer.Option(help='Its segment; "" = none.')] = None,
+    message_type: MessageTypes = None,
+    market: Markets = None,
+    read_only: ReadOnly = None,
+    cancel_on_disconnect: Annotated[bool | None, typer.Option(help="Default of 8013.")] = None,
+    cancel_scope: Annotated[str | None, typer.Option(help="session or firm.")] = None,
+    cancel_keeps_gtc: Annotated[bool | None, typer.Option(help="GTC orders stay.")] = None,
+    max_order_age: Annotated[str | None, typer.Option(help="Seconds.")] = None,
+) -> None:
+    """Change what a session may do; its next order obeys."""
+    ask(
+        ctx,
+        "sessions.change",
+        session=session,
+        accounts=account or None,
+        segment=segment,
+        message_types=given(message_type),
+        markets=given(market),
+        read_only=read_only,
+        cancel_on_disconnect=cancel_on_disconnect,
+        cancel_scope=cancel_scope,
+        cancel_keeps_gtc=cancel_keeps_gtc,
+        max_order_age=max_order_age,
+    )

@@ -1,0 +1,124 @@
+"""Events about who and what there is: definitions, switches, limits, operators' answers.
+
+They concern every process. Field order is the wire order on the bus: append new fields at the end,
+with a default.
+"""
+
+from attrs import define
+
+
+@define(slots=True)
+class FirmChanged:
+    """A firm was defined, locked or unlocked, killed or un-killed. Public."""
+
+    number: int
+    at: int
+    name: str
+    jurisdiction: str
+    locked: bool
+    killed: bool
+    roles: tuple[str, ...] = ()
+
+
+@define(slots=True)
+class AccountChanged:
+    """An account was defined. Public among our processes."""
+
+    number: int
+    at: int
+    name: str
+    owner: str  # firm
+    jurisdiction: str
+
+
+@define(slots=True)
+class SessionDefined:
+    """A session was defined, enabled, disabled, killed or un-killed, or its segment changed.
+
+    ``message_types``, ``markets`` and ``read_only`` are its own, the ``segment_...`` ones come on
+    top.
+    """
+
+    number: int
+    at: int
+    name: str
+    owner: str  # firm
+    sender_comp_id: str
+    target_comp_id: str
+    role: str
+    accounts: tuple[str, ...]
+    enabled: bool
+    killed: bool
+    cancel_on_disconnect: bool
+    max_order_age: int
+    segment: str = ""
+    message_types: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    read_only: bool = False
+    cancel_scope: str = "session"
+    cancel_keeps_gtc: bool = False
+    segment_message_types: tuple[str, ...] = ()
+    segment_markets: tuple[str, ...] = ()
+    segment_read_only: bool = False
+
+
+@define(slots=True)
+class SegmentChanged:
+    """A user segment was defined."""
+
+    number: int
+    at: int
+    name: str
+    message_types: tuple[str, ...]
+    markets: tuple[str, ...]
+    read_only: bool
+    limits: dict[str, int]
+
+
+@define(slots=True)
+class ExchangeChanged:
+    """Exchange-wide pause, kill, or a new trading day."""
+
+    number: int
+    at: int
+    paused: bool
+    killed: bool
+    trading_day: int
+    day_ends_at: int
+
+
+@define(slots=True)
+class LimitsChanged:
+    """Limits of a scope after a change."""
+
+    number: int
+    at: int
+    scope: str
+    name: str
+    limits: dict[str, int]
+    expires_at: int
+
+
+@define(slots=True)
+class AdminAnswered:
+    """The outcome of an operator's command; ``reason`` is "" when it was carried out."""
+
+    number: int
+    at: int
+    request_id: str
+    operator: str
+    command: str  # class name of the command
+    why: str
+    reason: str
+    detail: str
+
+
+SharedEvent = (
+    FirmChanged
+    | AccountChanged
+    | SessionDefined
+    | SegmentChanged
+    | ExchangeChanged
+    | LimitsChanged
+    | AdminAnswered
+)
