@@ -1,9 +1,10 @@
 """The fixed workload "core-v1": a reproducible flow of commands for the matching core.
 
-1,000 markets (Zipf 1.0) of 99 levels, 20,000 accounts of which 200 makers send 70 % of the passive
-flow, 50 orders per market as warm-up, then 48 % passive orders, 36 % cancels of a random live
-order, 4 % reprices by a tick, 2 % size reductions, 10 % aggressive orders. Live orders are those
-of a real exchange, run while the flow is made; the commands are then replayed for measurement.
+1,000 markets (Zipf 1.0) of 99 levels; 20,000 accounts of 400 firms with one session each; 200 maker
+accounts send 70 % of the passive flow. 50 orders per market as warm-up, then 48 % passive orders,
+36 % cancels of a random live order, 4 % reprices by a tick, 2 % size reductions, 10 % aggressive
+orders. Live orders are those of a real exchange, run while the flow is made; the commands are then
+replayed for measurement.
 """
 
 import random
@@ -57,8 +58,9 @@ class FlowMaker:
         self._fair = [self._random.randrange(10, 91) for _ in self._markets]
         self._zipf = [1 / (rank + 1) for rank in range(markets)]
         self._accounts = accounts
+        self._firms = max(10, accounts // 50)
         self._makers = max(1, min(200, accounts // 10))
-        self._seq = [0] * accounts
+        self._seq = [0] * self._firms
         self._ids = 0
         self._live: dict[int, Live] = {}
         self._order: list[int] = []  # order ids, for a uniform choice
@@ -88,15 +90,15 @@ class FlowMaker:
             c.DefineMarket(f"m{s}", *head, s, "E", "S", s, ((100, 9_900, 100),))
             for s in self._markets
         ]
-        for n in range(self._accounts):
-            setup += [
-                c.DefineFirm(f"f{n}", *head, f"F{n}"),
-                c.DefineAccount(f"a{n}", *head, f"A{n}", f"F{n}"),
-                c.DefineSession(
-                    f"s{n}", *head, f"S{n}", f"S{n}", "KalshiNR", "NR", f"F{n}", (f"A{n}",)
-                ),
-                c.Deposit(f"d{n}", *head, f"A{n}", CASH),
-            ]
+        for n in range(self._firms):
+            mine = range(n, self._accounts, self._firms)
+            setup.append(c.DefineFirm(f"f{n}", *head, f"F{n}"))
+            setup += [c.DefineAccount(f"a{m}", *head, f"A{m}", f"F{n}") for m in mine]
+            setup += [c.Deposit(f"d{m}", *head, f"A{m}", CASH) for m in mine]
+            names = tuple(f"A{m}" for m in mine)
+            setup.append(
+                c.DefineSession(f"s{n}", *head, f"S{n}", f"S{n}", "KalshiNR", "NR", f"F{n}", names)
+            )
         for command in setup:
             self._exchange.apply(command)
         self.flow.setup = setup
@@ -151,10 +153,10 @@ class FlowMaker:
         self, account: int, market: int, side: int, price: int, quantity: int, **how: int
     ) -> c.NewOrder:
         return c.NewOrder(
-            *self._head(f"S{account}"), self._id(), self._markets[market], side, quantity,
-            how.get("ord_type", int(OrdType.LIMIT)), price,
-            how.get("time_in_force", int(TimeInForce.GTC)), 0, "", how.get("exec_inst", 0), "",
-            int(SelfTrade.CANCEL_INCOMING), False, 0,
+            *self._head(f"S{account % self._firms}"), self._id(), self._markets[market], side,
+            quantity, how.get("ord_type", int(OrdType.LIMIT)), price,
+            how.get("time_in_force", int(TimeInForce.GTC)), 0, f"A{account}",
+            how.get("exec_inst", 0), "", int(SelfTrade.CANCEL_INCOMING), False, 0,
         )  # fmt: skip
 
     def _ticks(self) -> int:

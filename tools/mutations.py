@@ -78,13 +78,11 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "post-only trades", "orders.py",
-        "not post_only and matching.crosses(market, is_buy, price),",
-        "matching.crosses(market, is_buy, price),",
+        "        and not command.exec_inst & plain.POST_ONLY\n", "",
     ),
     Mutation(
         "post-only is not judged", "orders.py",
-        "        if matching.crosses(market, order.is_buy, order.price):\n            reason =",
-        "        if matching.crosses(market, not order.is_buy, 0):\n            reason =",
+        'return Reason.POST_ONLY_CROSS.value if crosses else ""', 'return ""',
     ),
     Mutation(
         "a position covers several orders at once", "ledger.py",
@@ -92,7 +90,7 @@ MUTATIONS: Final = (
         "return quantity if quantity > 0 else 0",
     ),
     Mutation(
-        "a cancelled order keeps its cover", "ledger.py",
+        "a cancelled order keeps its cover", "ending.py",
         "    order.hold = 0\n    if order.lock:", "    order.hold = 0\n    if order.lock > 100:",
     ),
     Mutation(
@@ -110,8 +108,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a shrinking position leaves its covers", "ledger.py",
-        "        if excess > 0:\n            uncover",
-        "        if excess < 0:\n            uncover",
+        "    while excess > 0:", "    while excess > 100:",
     ),
     Mutation(
         "fees round down", "fees.py",

@@ -72,6 +72,8 @@ class Level:
     price: int
     quantity: int = 0
     orders: int = 0
+    market: Market = Factory(lambda self: self.side.market, takes_self=True)
+    sign: int = Factory(lambda self: 1 if self.side.is_buy else 2, takes_self=True)  # Side
     head: Order | None = None
     tail: Order | None = None
     touched: bool = False  # changed by the command under way
@@ -92,6 +94,7 @@ class BookSide:
     is_buy: bool
     ladder: Ladder
     levels: list[Level | None] = Factory(list)  # by rank; made on first use
+    by_price: dict[int, Level] = Factory(dict)  # the same levels, those that were ever used
     mask: int = 0
     best: Level | None = None
 
@@ -108,7 +111,7 @@ class BookSide:
         rank = self.rank(price)
         found = levels[rank]
         if found is None:
-            found = levels[rank] = Level(self, rank, price)
+            found = levels[rank] = self.by_price[price] = Level(self, rank, price)
         return found
 
     def occupied(self) -> Iterator[Level]:
@@ -124,7 +127,7 @@ class BookSide:
 
 def append(side: BookSide, order: Order) -> Level:
     """Puts an order at the end of its price's queue."""
-    level = side.level(order.price)
+    level = side.by_price.get(order.price) or side.level(order.price)
     tail = level.tail
     if tail is None:
         level.head = order
@@ -180,6 +183,7 @@ def regrid(side: BookSide, ladder: Ladder) -> None:
     kept = list(side.occupied())
     side.ladder = ladder
     side.levels = []
+    side.by_price = {level.price: level for level in kept}
     side.mask = 0
     side.best = None
     for level in kept:

@@ -99,6 +99,7 @@ def _reverse(state: State, record: TradeRecord, order: Order, *, maker: bool) ->
     change = payout - paid + fee
     state.ledger.cash += change
     state.ledger.fees -= fee
+    state.ledger.moved = True
     account.cash += change
     order.exact -= record.maker_exact if maker else record.taker_exact
     order.charged -= fee
@@ -140,7 +141,5 @@ def _reverse(state: State, record: TradeRecord, order: Order, *, maker: bool) ->
         )
     )
     if closed and position.locked:
-        left = abs(position.quantity) if closed == record.quantity else 0
-        if position.locked > left:
-            ledger.uncover(state, position, position.locked - left)
+        ledger.fit_cover(state, position, turned=closed != record.quantity)
     assert account.cash >= 0, "a bust was checked against the cash there is"

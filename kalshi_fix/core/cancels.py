@@ -25,7 +25,7 @@ REPLACE = "2"
 
 def cancel_order(state: State, session: Session, command: CancelOrder) -> None:
     """Carries out OrderCancelRequest (F)."""
-    if queries.is_answered_repeat(state, session, command):
+    if command.repeat and queries.is_answered_repeat(state, session, command):
         return
     order = addressed(state, session, command)
     reason = check_request(state, session, command, order)
@@ -57,7 +57,9 @@ def addressed(state: State, session: Session, command: Request) -> Order | None:
 
 def check_request(state: State, session: Session, command: Request, order: Order | None) -> str:
     """What F and G have in common: the ClOrdID is new, the order is known, the same, and open."""
-    if lookup.known(state, session.firm, command.cl_ord_id) is not None:
+    cl_ord_id = command.cl_ord_id
+    firm = session.firm
+    if cl_ord_id in firm.ids and lookup.known(state, firm, cl_ord_id) is not None:
         return Reason.ORDER_ALREADY_EXISTS.value
     if order is None:
         return Reason.UNKNOWN_ORDER.value

@@ -79,14 +79,23 @@ def close(state: State, order: Order, status: str) -> None:
     """Takes an open order out of the book and frees what was reserved for it."""
     leaves = order.leaves
     if order.level is not None:
-        state.touch(book.remove(order, leaves))
+        level = book.remove(order, leaves)
+        if not level.touched:
+            level.touched = True
+            state.touched.append(level)
     position = order.position
     if order.is_buy:
         position.open_buy -= leaves
     else:
         position.open_sell -= leaves
-    position.account.gross -= leaves
-    ledger.release(order)
+    account = position.account
+    account.gross -= leaves
+    hold = order.hold
+    account.cash += hold
+    account.held -= hold
+    order.hold = 0
+    if order.lock:
+        ledger.unlock(order, order.lock)
     order.leaves = 0
     order.status = status
     retire(state, order)

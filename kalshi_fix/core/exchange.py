@@ -91,7 +91,8 @@ class Exchange:
             ):
                 return out
             session.high_water = command.seq  # type: ignore[union-attr]
-            clock.take_time(state, command.at)
+            if command.at > state.at:
+                clock.take_time(state, command.at)
             handler(state, session, command)
         else:
             handler = _PROCESS.get(kind)
@@ -103,7 +104,9 @@ class Exchange:
                 admin.carry_out(state, command)  # type: ignore[arg-type]
         if state.touched:
             state.publish_levels()
-        state.ledger.assert_balanced()
+        ledger = state.ledger
+        if ledger.moved:
+            ledger.assert_balanced()
         return out
 
     def confirm(self, session: str, epoch: int, seq: int) -> None:

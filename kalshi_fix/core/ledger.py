@@ -31,9 +31,11 @@ class Ledger:
     pot: int = 0
     fees: int = 0
     deposited: int = 0  # deposits - withdrawals
+    moved: bool = False  # money moved since it was last asserted
 
     def assert_balanced(self) -> None:
-        """The cheap half of the invariant, asserted after every command."""
+        """The cheap half of the invariant, asserted after every command that moved money."""
+        self.moved = False
         assert self.cash + self.pot + self.fees == self.deposited, "money appeared or vanished"
 
 
@@ -119,23 +121,14 @@ def unlock(order: Order, quantity: int) -> None:
         del covered[order.order_id]
 
 
-def release(order: Order) -> None:
-    """Frees everything that is reserved for an order that ends."""
-    account = order.position.account
-    hold = order.hold
-    account.cash += hold
-    account.held -= hold
-    order.hold = 0
-    if order.lock:
-        unlock(order, order.lock)
+def fit_cover(state: State, position: Position, *, turned: bool) -> None:
+    """Takes cover away from open orders, the newest first, if the position became too small.
 
-
-def uncover(state: State, position: Position, excess: int) -> None:
-    """Takes cover away from open orders, the newest first, because the position shrank.
-
-    The cash for it is there: whatever closed the position returned one dollar per contract.
+    ``turned``: it went through zero, so nothing of what covered is left. The cash for the new
+    holds is there: whatever closed the position returned one dollar per contract.
     """
-    while excess:
+    excess = position.locked - (0 if turned else abs(position.quantity))
+    while excess > 0:
         covered = position.covered
         assert covered, "a lock belongs to an order"
         order = covered[max(covered)]
@@ -205,8 +198,6 @@ def fill(  # noqa: PLR0917 - the fields of a trade
     rate = order.maker_rate if liquidity == plain.MAKER else order.taker_rate
     exact, fee = _charge(state, order, rate, quantity, price) if rate else (0, 0)
     change = payout - paid - fee
-    state.ledger.cash += change
-    account.cash += change
     account.gross -= quantity
     leaves = order.leaves = order.leaves - quantity
     order.cum += quantity
@@ -218,9 +209,13 @@ def fill(  # noqa: PLR0917 - the fields of a trade
     if order.lock:
         unlock(order, min(order.lock, quantity))
     hold = order_hold(order) if leaves else 0
-    account.cash += order.hold - hold
-    account.held += hold - order.hold
+    released = order.hold - hold
+    account.cash += change + released
+    account.held -= released
     order.hold = hold
+    totals = state.ledger
+    totals.cash += change
+    totals.moved = True
     status = order.status = plain.PARTIALLY_FILLED if leaves else plain.FILLED
     number = state.number = state.number + 1
     state.out.append(
@@ -253,10 +248,7 @@ def fill(  # noqa: PLR0917 - the fields of a trade
         )
     )
     if closed and position.locked:
-        left = position.quantity if closed == quantity else 0
-        excess = position.locked - (left if left >= 0 else -left)
-        if excess > 0:
-            uncover(state, position, excess)
+        fit_cover(state, position, turned=closed != quantity)
     assert account.cash >= 0, "free cash is never negative"
     return exact, fee
 
@@ -276,6 +268,7 @@ def credit(state: State, account: Account, amount: int, why: str) -> None:
     account.cash += amount
     state.ledger.cash += amount
     state.ledger.deposited += amount
+    state.ledger.moved = True
     state.out.append(
         BalanceChanged(
             state.next_number(),

@@ -31,22 +31,17 @@ _REFUSALS: Final = {
 
 @define(slots=True, eq=False)
 class Series:
-    """A fee schedule: rate x multiplier, in millionths x hundredths."""
+    """A fee schedule: rates in millionths, multiplier in hundredths.
+
+    ``taker`` and ``maker`` are rate x multiplier; a negative one is a rebate.
+    """
 
     name: str
     taker_rate: int
     maker_rate: int
     multiplier: int
-
-    @property
-    def taker(self) -> int:
-        """What a taker's fee is multiplied with."""
-        return self.taker_rate * self.multiplier
-
-    @property
-    def maker(self) -> int:
-        """What a maker's fee is multiplied with; negative = rebate."""
-        return self.maker_rate * self.multiplier
+    taker: int = Factory(lambda self: self.taker_rate * self.multiplier, takes_self=True)
+    maker: int = Factory(lambda self: self.maker_rate * self.multiplier, takes_self=True)
 
 
 @define(slots=True, eq=False)

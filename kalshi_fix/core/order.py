@@ -51,7 +51,7 @@ class Order:
     exact: int = 0
     charged: int = 0
     status: str = plain.NEW
-    past_ids: list[str] | None = None
+    past_ids: tuple[str, ...] = ()
     ended_day: int = 0
     level: Level | None = None
     prev: Order | None = None
@@ -59,11 +59,9 @@ class Order:
 
     def ids(self) -> list[str]:
         """Every ClOrdID the order has had, the current one last."""
-        return [*(self.past_ids or ()), self.cl_ord_id]
+        return [*self.past_ids, self.cl_ord_id]
 
     def take_id(self, cl_ord_id: str) -> None:
         """Gives the order a new current ClOrdID; the old one stays known."""
-        if self.past_ids is None:
-            self.past_ids = []
-        self.past_ids.append(self.cl_ord_id)
+        self.past_ids = (*self.past_ids, self.cl_ord_id)
         self.cl_ord_id = cl_ord_id

@@ -92,11 +92,14 @@ def _make(
     elif time_in_force == plain.DAY:
         deadline = state.day_ends_at
         expire_at = deadline - plain.NANOS_PER_MS
-    position = account.positions.get(market.symbol)
-    if position is None:
-        position = Position(account, market)
+    position = account.positions.get(market.symbol) or Position(account, market)
     quantity = command.order_qty
-    post_only = command.exec_inst & plain.POST_ONLY
+    best = market.offers.best if is_buy else market.bids.best
+    takes = (
+        best is not None
+        and (best.price <= price if is_buy else best.price >= price)
+        and not command.exec_inst & plain.POST_ONLY
+    )
     cover = ledger.coverable(position, is_buy) if position.quantity else 0
     series = market.series
     order_id = state.order_count + 1
@@ -131,7 +134,7 @@ def _make(
         min(quantity, cover),
         series.taker,
         series.maker,
-        not post_only and matching.crosses(market, is_buy, price),
+        takes,
         account.groups[command.group_id] if command.group_id else None,
         deadline,
     )
@@ -144,10 +147,10 @@ def _accept(state: State, order: Order, hold: int) -> None:
     account.cash -= hold
     account.held += hold
     order.hold = hold
-    symbol = order.terms.symbol
-    if symbol not in account.positions:
-        account.positions[symbol] = position
-        position.market.positions[account.name] = position
+    if not position.known:
+        position.known = True
+        market = position.market
+        account.positions[market.symbol] = market.positions[account.name] = position
     if order.lock:
         covered, order.lock = order.lock, 0
         ledger.lock(order, covered)
@@ -178,21 +181,12 @@ def set_deadline(state: State, order: Order) -> None:
 
 def _execute(state: State, order: Order, command: NewOrder) -> None:
     """Matches an accepted order; rests what may rest and cancels what may not."""
-    market = order.position.market
-    reason = ""
-    special = command.exec_inst
-    if special & plain.POST_ONLY:
-        if matching.crosses(market, order.is_buy, order.price):
-            reason = Reason.POST_ONLY_CROSS.value
-    elif special and not ledger.closable(order.position, order.is_buy):
-        reason = Reason.REDUCE_ONLY_INCREASE.value
-    if not reason and order.takes:
-        if order.terms.time_in_force == plain.FOK:
-            reason = matching.fok_refusal(order)
-            if not reason:
-                matching.match_whole(state, order)
-        else:
-            reason = matching.match(state, order)
+    if not (order.takes or command.exec_inst or command.max_cost) and (
+        command.time_in_force == plain.GTC and command.ord_type == plain.LIMIT
+    ):
+        rest(state, order)
+        return
+    reason = _match(state, order, command.exec_inst)
     if not order.leaves:
         return
     if not reason:
@@ -201,6 +195,23 @@ def _execute(state: State, order: Order, command: NewOrder) -> None:
         ending.cancel(state, order, reason)
     else:
         rest(state, order)
+
+
+def _match(state: State, order: Order, exec_inst: int) -> str:
+    """Matches an accepted order; returns why it, or what is left of it, must be cancelled."""
+    if exec_inst & plain.POST_ONLY:
+        crosses = matching.crosses(order.position.market, order.is_buy, order.price)
+        return Reason.POST_ONLY_CROSS.value if crosses else ""
+    if exec_inst and not ledger.closable(order.position, order.is_buy):
+        return Reason.REDUCE_ONLY_INCREASE.value
+    if not order.takes:
+        return ""
+    if order.terms.time_in_force != plain.FOK:
+        return matching.match(state, order)
+    reason = matching.fok_refusal(order)
+    if not reason:
+        matching.match_whole(state, order)
+    return reason
 
 
 def _remainder(state: State, command: NewOrder) -> str:
@@ -217,6 +228,9 @@ def _remainder(state: State, command: NewOrder) -> str:
 def rest(state: State, order: Order) -> None:
     """Puts what is left of an order into the book."""
     market = order.position.market
-    state.touch(book.append(market.bids if order.is_buy else market.offers, order))
+    level = book.append(market.bids if order.is_buy else market.offers, order)
+    if not level.touched:
+        level.touched = True
+        state.touched.append(level)
     bid, offer = market.bids.best, market.offers.best
     assert bid is None or offer is None or bid.price < offer.price, "the book is crossed"

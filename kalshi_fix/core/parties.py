@@ -73,6 +73,7 @@ class Position:
     open_sell: int = 0
     locked: int = 0
     covered: dict[int, Order] | None = None
+    known: bool = False  # in the books of its account and market
 
 
 @define(slots=True, eq=False)

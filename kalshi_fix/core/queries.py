@@ -95,8 +95,6 @@ def is_answered_repeat(state: State, session: Session, command: Request) -> bool
 
     PossDup: its outcome has been reported, nothing is said. PossResend: the order's status is.
     """
-    if not command.repeat:
-        return False
     order = lookup.known(state, session.firm, command.cl_ord_id)
     if order is None:
         return False

@@ -159,12 +159,11 @@ def define_series(state: State, command: c.DefineSeries) -> Answer:
         return AdminReason.INVALID_VALUE, "a taker's rate and the multiplier are not negative"
     if command.taker_rate + min(command.maker_rate, 0) < 0:
         return AdminReason.INVALID_VALUE, "a rebate cannot exceed the taker's fee"
-    series = state.series.get(command.series)
-    if series is None:
-        series = state.series[command.series] = Series(command.series, 0, 0, 0)
-    series.taker_rate = command.taker_rate
-    series.maker_rate = command.maker_rate
-    series.multiplier = command.multiplier
+    series = Series(command.series, command.taker_rate, command.maker_rate, command.multiplier)
+    state.series[series.name] = series
+    for market in state.markets.values():
+        if market.series.name == series.name:
+            market.series = series
     return DONE
 
 

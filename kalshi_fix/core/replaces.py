@@ -32,7 +32,7 @@ class _Expiry:
 
 def replace_order(state: State, session: Session, command: ReplaceOrder) -> None:
     """Carries out OrderCancelReplaceRequest (G)."""
-    if queries.is_answered_repeat(state, session, command):
+    if command.repeat and queries.is_answered_repeat(state, session, command):
         return
     order = cancels.addressed(state, session, command)
     reason = _check_identity(state, session, command, order)

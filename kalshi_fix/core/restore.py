@@ -46,6 +46,7 @@ def restore(plain: Sequence[Any], config: ExchangeConfig) -> State:
     ) = plain[1:]  # fmt: skip
     state = State(config=config)
     _set(state, snapshot.COUNTERS, counters)
+    state.set_clock(state.clock)
     _set(state.ledger, snapshot.LEDGER, totals)
     _parties(state, firms, accounts)
     for row in series:
@@ -110,7 +111,7 @@ def _market(state: State, row: Sequence[Any]) -> None:
     market.lows = deque((at, price) for at, price in lows)
     for name, quantity, open_buy, open_sell in positions:
         account = state.accounts[name]
-        position = Position(account, market, quantity, open_buy, open_sell)
+        position = Position(account, market, quantity, open_buy, open_sell, known=True)
         market.positions[name] = account.positions[market.symbol] = position
         account.gross += abs(quantity) + open_buy + open_sell
     market.refresh_refusal(state.paused)
@@ -163,7 +164,7 @@ def _order(state: State, session: Session, row: Sequence[Any]) -> Order:
         0, 0, False, None, 0,
     )  # fmt: skip
     _set(order, snapshot.ORDER, values)
-    order.past_ids = None if past_ids is None else list(past_ids)
+    order.past_ids = tuple(past_ids)
     order.exact = _joined(exact)
     return order
 

@@ -117,6 +117,7 @@ def settle(state: State, market: Market, why: str) -> None:
         account.gross -= abs(quantity)
         ledger.cash += payout
         ledger.pot -= payout
+        ledger.moved = True
         position.quantity = 0
         assert not position.locked, "a closed market has no open orders"
         number = _report(state, market, account, quantity, payout, 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
 
-from kalshi_fix.core import plain, risk
+from kalshi_fix.core import risk
 from kalshi_fix.core.config import DEFAULT, ExchangeConfig
 from kalshi_fix.core.ledger import Ledger
 from kalshi_fix.messages.market_events import LevelChanged
@@ -98,8 +98,14 @@ class State:
     # derived: not part of a snapshot
     ladders: dict[tuple[tuple[int, int, int], ...], Ladder] = Factory(dict)
     garbage: list[dict[int, Order]] = Factory(list)
+    latest: int = Factory(lambda self: self.clock + self.config.clock_lead, takes_self=True)
     touched: list[Level] = Factory(list)
     out: list[Event] = Factory(list)
+
+    def set_clock(self, at: int) -> None:
+        """Moves the exchange clock, and how far a command's own time may run ahead of it."""
+        self.clock = at
+        self.latest = at + self.config.clock_lead
 
     def next_number(self) -> int:
         """The number of the next event."""
@@ -119,8 +125,7 @@ class State:
         out = self.out
         for level in self.touched:
             level.touched = False
-            side = level.side
-            market = side.market
+            market = level.market
             number += 1
             change = market.change = market.change + 1
             out.append(
@@ -129,7 +134,7 @@ class State:
                     at,
                     market.symbol,
                     change,
-                    plain.BUY if side.is_buy else plain.SELL,
+                    level.sign,
                     level.price,
                     level.quantity,
                     level.orders,

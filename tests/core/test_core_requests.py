@@ -3,6 +3,7 @@
 import pytest
 from core.core_venue import DAY, DAY_END, GTD, START, Venue, story
 
+from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
 from kalshi_fix.model import NANOS
@@ -225,6 +226,14 @@ def test_status_of_all_orders_counts_and_marks_the_last(venue: Venue) -> None:
     ]  # fmt: skip
     (none,) = ask("BRAVO")
     assert (none.mass, none.total, none.last, none.reason) == (True, 0, True, "NO_OPEN_ORDERS")
+
+
+def test_order_and_trade_ids_name_their_shard() -> None:
+    for shard in (0, 3):
+        exchange = Exchange(shard)
+        assert exchange.state.order_count == exchange.state.trade_count == shard * 10**15
+        restored = Exchange.restore(exchange.snapshot())
+        assert restored.state.order_count == shard * 10**15
 
 
 def test_positions_and_collateral_are_told_as_they_are(venue: Venue) -> None:
