@@ -163,7 +163,7 @@ class RunningSystem:
     def _is_mine(self, entry: Path, line: str) -> bool:
         return str(self.data) in line or str(self.data) in str((entry / "cwd").readlink())
 
-    def logs(self, lines: int = 15) -> str:
+    def logs(self, lines: int = 5) -> str:
         """The last lines of every log file."""
         parts = []
         for path in sorted((self.data / "logs").glob("*.log")):
@@ -173,5 +173,5 @@ class RunningSystem:
 
     def story(self) -> str:
         """What it printed and logged, for a failing test."""
-        printed = "\n".join(self.lines[-30:])
+        printed = "\n".join(self.lines[-12:])
         return f"exit code {self.returncode}\n{printed}\n{self.logs()}"
