@@ -125,8 +125,9 @@ class Document:
         once = (
             "OrderMassCancelRequest (q): once a second. One OrderMassStatusRequest (AF) at a time."
         )
+        free = f"{self._names([tables.THROTTLE_REQUEST])}: free."
         reserve = f"On the cancels' reserve: {self._names(CANCELS)}."
-        return f"{table(('Message', 'Tokens'), rows)}\n\n{once} {reserve}"
+        return f"{table(('Message', 'Tokens'), rows)}\n\n{once} {reserve} {free}"
 
     def _venue_tags(self) -> str:
         rows = []

@@ -26,6 +26,14 @@ _NAME: Final = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{LANE_NAME_MAX - 1}}}")
 _SYMBOL: Final = re.compile(r"[A-Z0-9.-]{1,64}")
 _COMP_ID: Final = re.compile(r"[!-~]{1,64}")  # printable, no space
 _TOKENS_PER_ORDER: Final = 10
+_THROTTLE_LEAST: Final = {
+    "tokens_per_second": 0,
+    "burst_tokens": 0,
+    "cancel_tokens_per_second": 2,  # one F
+    "violations_before_logout": 1,
+    "mass_cancels_per_second": 1,
+    "inquiries_per_second": 1,
+}
 
 Faults = Iterator[str]
 
@@ -246,8 +254,8 @@ def _sessions(settings: Settings) -> Faults:
 
 def _credentials(key: str, session: SessionSettings, host: str) -> Faults:
     throttle = session.throttle
-    for name in ("tokens_per_second", "burst_tokens", "cancel_tokens_per_second"):
-        yield from _within(f"{key}.throttle.{name}", getattr(throttle, name), 0, 1_000_000_000)
+    for name, least in _THROTTLE_LEAST.items():
+        yield from _within(f"{key}.throttle.{name}", getattr(throttle, name), least, 1_000_000_000)
     if throttle.tokens_per_second and throttle.burst_tokens < _TOKENS_PER_ORDER:
         yield f"{key}.throttle.burst_tokens: allowed is at least one order, {_TOKENS_PER_ORDER}"
     if session.open_on_loopback:

@@ -101,6 +101,7 @@ class GatewaySettings:
     outbound_unsent_bytes_max: int = 65_536  # more in the kernel: reports go through the queue
     outbound_stall_seconds: float = 10.0  # one send that takes longer cuts the connection
     logon_hold_seconds: float = 10.0  # for a Logon to arrive once the core has opened its session
+    arrival_seconds: float = 0.25  # one Logon at a time is on its way to the engine, so long
     handover_seconds: float = 1.0  # a Logon waits so long for the session's last connection to end
     control_connections_max: int = 256
     store_tail_seconds: int = 120  # how far before the position the session stores are compared
@@ -177,6 +178,8 @@ class ThrottleSettings:
     burst_tokens: int = 10_000
     cancel_tokens_per_second: int = 10_000
     violations_before_logout: int = 1_000
+    mass_cancels_per_second: int = 1
+    inquiries_per_second: int = 5  # of the session, for its own throttle
 
 
 @frozen(kw_only=True)

@@ -175,6 +175,7 @@ REQUEST_IDS: Final[Mapping[str, int]] = {
     "x": 320,
     "e": 324,
     "U1": 21001,
+    "UTQ": 20910,
 }
 ID_LENGTH_MAX: Final = 64
 TEXT_LENGTH_MAX: Final = 256
@@ -183,5 +184,6 @@ TEXT_LENGTH_MAX: Final = 256
 
 ORDER_ENTRY_MESSAGES: Final = frozenset({"D", "F", "G", "q", "H", "AF", "AN", "BB", "UOG"})
 MARKET_DATA_MESSAGES: Final = frozenset({"V", "x", "e"})
+THROTTLE_REQUEST: Final = "UTQ"  # a session asks for its own throttle
 # What changes something; a listener session may only look.
 CHANGING_MESSAGES: Final = frozenset({"D", "F", "G", "q", "UOG"})

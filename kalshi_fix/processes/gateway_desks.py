@@ -66,4 +66,6 @@ def _limits(throttle: ThrottleSettings) -> ThrottleLimits:
         burst_tokens=throttle.burst_tokens,
         cancel_tokens_per_second=throttle.cancel_tokens_per_second,
         violations_before_logout=throttle.violations_before_logout,
+        mass_cancels_per_second=throttle.mass_cancels_per_second,
+        inquiries_per_second=throttle.inquiries_per_second,
     )

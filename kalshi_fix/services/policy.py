@@ -9,19 +9,21 @@ from typing import Final
 from attrs import frozen
 
 from kalshi_fix.fix import tables
+from kalshi_fix.fix.inbound import text_fault
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound_answers import news
 from kalshi_fix.fix.refusal import business
-from kalshi_fix.fix.refusals import business_reject
+from kalshi_fix.fix.refusals import business_reject, render
 from kalshi_fix.messages.entitlement import covered_by_all
 from kalshi_fix.model import Reason, Role
 from kalshi_fix.services.service import SessionView
 from kalshi_fix.services.throttle import Throttle
+from kalshi_fix.services.throttle_report import throttle_report
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    Role.NR: tables.ORDER_ENTRY_MESSAGES,
-    Role.RT: tables.ORDER_ENTRY_MESSAGES,
-    Role.MD: tables.MARKET_DATA_MESSAGES,
+    Role.NR: tables.ORDER_ENTRY_MESSAGES | {tables.THROTTLE_REQUEST},
+    Role.RT: tables.ORDER_ENTRY_MESSAGES | {tables.THROTTLE_REQUEST},
+    Role.MD: tables.MARKET_DATA_MESSAGES | {tables.THROTTLE_REQUEST},
     Role.DC: frozenset(),
     Role.PT: frozenset(),
 }
@@ -31,7 +33,10 @@ THROTTLE_WARNING: Final = "THROTTLE_80_PERCENT"
 
 @frozen(slots=True)
 class Judgement:
-    """``refusal`` None = admitted. ``notice`` is for the client's operators; ``logout`` ends it."""
+    """``refusal`` None = admitted. ``notice`` is for the client's operators; ``logout`` ends it.
+
+    A session that asks for its throttle has the answer as ``refusal``: nothing else follows.
+    """
 
     refusal: FixMessage | None = None
     notice: FixMessage | None = None
@@ -63,7 +68,15 @@ class Policy:
         reason = _not_permitted(session, message)
         if reason is not None:
             return Judgement(business_reject(message, business(reason)))
+        if message.msg_type == tables.THROTTLE_REQUEST:
+            return Judgement(self._throttle_report(session, message, at))
         return _WARNED if verdict.warns else _ADMITTED
+
+    def _throttle_report(self, session: SessionView, message: FixMessage, at: int) -> FixMessage:
+        fault = text_fault(message)
+        if fault is not None:
+            return render(fault, message, at, microseconds=session.microseconds)
+        return throttle_report(message, self.throttle.usage(session.name, at))
 
 
 def _not_permitted(session: SessionView, message: FixMessage) -> Reason | None:
@@ -72,7 +85,7 @@ def _not_permitted(session: SessionView, message: FixMessage) -> Reason | None:
         return Reason.MESSAGE_NOT_SUPPORTED
     if (session.listener or session.read_only) and msg_type in tables.CHANGING_MESSAGES:
         return Reason.LISTENER_SESSION
-    if session.message_types and msg_type not in session.message_types:
+    if session.message_types and msg_type not in {*session.message_types, tables.THROTTLE_REQUEST}:
         return Reason.NOT_ENTITLED
     if session.markets and msg_type in _ENTRIES:
         symbol = message.get(55)

@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from kalshi_fix.fix.tables import THROTTLE_REQUEST
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
 # Tokens a message costs; whatever is not named costs one.
@@ -27,6 +28,7 @@ class ThrottleLimits:
     cancel_tokens_per_second: int = 10_000
     violations_before_logout: int = 1_000  # without a pause long enough to fill the bucket
     mass_cancels_per_second: int = 1
+    inquiries_per_second: int = 5  # for its own throttle; they cost no token
     mass_status_seconds: int = 10  # an AF never answered counts as in progress for so long
 
 
@@ -52,9 +54,15 @@ class Bucket:
     def take(self, cost: int, at: int) -> int:
         """Takes tokens; returns 0, or the milliseconds until so many will be there."""
         self.fill(at)
+        wait = self.wait_ms(cost)
+        if not wait:
+            self.level -= cost * NANOS
+        return wait
+
+    def wait_ms(self, cost: int) -> int:
+        """Milliseconds until so many tokens are there, as of the last `fill`."""
         missing = cost * NANOS - self.level
         if missing <= 0:
-            self.level -= cost * NANOS
             return 0
         nanos = -(-missing // self.tokens_per_second)
         return -(-nanos // NANOS_PER_MS)
@@ -77,6 +85,17 @@ _GO_ON: Final = Verdict()
 _WARN: Final = Verdict(warns=True)
 
 
+@frozen(slots=True)
+class Usage:
+    """What a session may use and has used. ``retry_after_ms`` 0 = an order would be taken now."""
+
+    limits: ThrottleLimits
+    order_tokens: int
+    cancel_tokens: int
+    violations: int
+    retry_after_ms: int
+
+
 @define(slots=True)
 class _State:
     """One session's buckets and what it did to them."""
@@ -85,6 +104,7 @@ class _State:
     orders: Bucket
     cancels: Bucket
     mass_cancels: Bucket
+    inquiries: Bucket
     warned: bool = False
     violations: int = 0
     mass_status_since: int | None = None
@@ -96,6 +116,7 @@ def _state(limits: ThrottleLimits) -> _State:
         Bucket(limits.tokens_per_second, limits.burst_tokens),
         Bucket(limits.cancel_tokens_per_second, limits.cancel_tokens_per_second),
         Bucket(limits.mass_cancels_per_second, limits.mass_cancels_per_second),
+        Bucket(limits.inquiries_per_second, limits.inquiries_per_second),
     )
 
 
@@ -115,7 +136,9 @@ class Throttle:
         state = self._states.get(session)
         if state is None:
             return _GO_ON
-        if msg_type in CANCELS:
+        if msg_type == THROTTLE_REQUEST:
+            wait = state.inquiries.take(1, at)
+        elif msg_type in CANCELS:
             wait = self._take_cancel(state, msg_type, at)
         else:
             wait = self._take_order(state, msg_type, at)
@@ -123,6 +146,21 @@ class Throttle:
             state.violations += 1
             return Verdict(wait, False, state.violations >= state.limits.violations_before_logout)
         return self._warning(state)
+
+    def usage(self, session: str, at: int) -> Usage | None:
+        """How a session stands; None = it has no throttle."""
+        state = self._states.get(session)
+        if state is None:
+            return None
+        state.orders.fill(at)
+        state.cancels.fill(at)
+        return Usage(
+            state.limits,
+            state.orders.level // NANOS,
+            state.cancels.level // NANOS,
+            state.violations,
+            state.orders.wait_ms(COSTS["D"]),
+        )
 
     def answered(self, session: str) -> None:
         """An AF has been answered completely; the next one may come."""
