@@ -99,7 +99,7 @@ class Archivist:
         self._log = log
         self._stopping = threading.Event()
         self._is_failing = False
-        self._trimmed = 0
+        self._trimmed = ("", 0)
         self._heads: dict[Path, SnapshotHead | None] = {}
         self.leading = threading.Event()
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
@@ -203,10 +203,10 @@ class Archivist:
         if slowest and places[slowest] < bound:
             bound = places[slowest]
             self._log.info("trimming_waits_for_a_reader", reader=slowest, position=bound)
-        if bound <= self._trimmed:
+        if (snapshot.entry_id, bound) == self._trimmed:
             return
         self._bus.trim(snapshot.entry_id, bound)
-        self._trimmed = bound
+        self._trimmed = (snapshot.entry_id, bound)
         self._metrics.trimmed.set(bound)
         self._log.info("trimmed", commands_below=snapshot.entry_id, events_below=bound)
 

@@ -7,6 +7,7 @@ session's last new epoch would bring back history the client gave up; the file t
 
 import json
 import os
+import threading
 from pathlib import Path
 
 from attrs import asdict, define, field, frozen
@@ -44,10 +45,14 @@ class Opening:
 
 @define(slots=True)
 class LaneState:
-    """Openings per shard and session, oldest first; at least the last one of each."""
+    """Openings per shard and session, oldest first; at least the last one of each.
+
+    Every shard's reader adds to it, so adding takes turns.
+    """
 
     path: Path
     openings: dict[str, dict[str, list[Opening]]] = field(factory=dict)
+    _turn: threading.Lock = field(factory=threading.Lock, eq=False, repr=False)
 
     @classmethod
     def load(cls, path: Path) -> "LaneState":
@@ -79,6 +84,10 @@ class LaneState:
 
     def add(self, shard: str, session: str, opening: Opening, position: int) -> None:
         """Records an opening durably; forgets those that no event above ``position`` needs."""
+        with self._turn:
+            self._add(shard, session, opening, position)
+
+    def _add(self, shard: str, session: str, opening: Opening, position: int) -> None:
         rows = self._rows(shard, session)
         if rows and rows[-1].number >= opening.number:
             return

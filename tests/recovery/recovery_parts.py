@@ -18,7 +18,7 @@ def configuration(*, shards: int = 1, extra: str = "", store: str = "") -> str:
     names = ", ".join(f'"s{n}"' for n in range(shards))
     parts = [
         f"[core]\nshards = [{names}]\nsnapshot_seconds = 2\narchive_seconds = 0.5\n",
-        "[edge]\nplain = true\n",
+        "[edge]\nplain = true\n[admin]\nview_save_seconds = 1\n",
         f"[store]\n{store}\n",
         '[[series]]\nname = "KXR"\n',
         extra,
@@ -73,12 +73,18 @@ def log_on(
 
 
 def send_order(
-    session: FixSocket, symbol: str = "KXR-0", side: str = "1", price: str = RESTING_PRICE
+    session: FixSocket,
+    symbol: str = "KXR-0",
+    side: str = "1",
+    price: str = RESTING_PRICE,
+    *,
+    force: str = "1",
+    quantity: str = "10",
 ) -> str:
-    """A limit order for 10 contracts; returns its ClOrdID."""
+    """A limit order; returns its ClOrdID."""
     name = f"o{time.time_ns():x}"
-    terms = [(55, symbol), (54, side), (60, utc_now()), (38, "10"), (40, "2"), (44, price)]
-    session.send([(35, "D"), (11, name), *terms])
+    terms = [(55, symbol), (54, side), (60, utc_now()), (38, quantity), (40, "2"), (44, price)]
+    session.send([(35, "D"), (11, name), *terms, (59, force)])
     return name
 
 

@@ -220,3 +220,15 @@ def test_a_quarantine_that_was_trimmed_away_does_not_stop_the_next_start(shard: 
         shard.snapshot()
     shard.keep()
     assert (entry_id, 0) in recovery.quarantined_places(shard.bus, shard.failures)
+
+
+def test_commands_are_trimmed_in_a_quiet_market_too(shard: Shard) -> None:
+    shard.trade()
+    shard.snapshot()
+    for _ in range(3):
+        shard.bus.append_commands(CommandBatch("t", {}, [c.AdvanceTime(1)]).pack())
+        shard.core.step()
+        shard.snapshot()
+    shard.keep()
+    assert len(shard.bus.read_commands("0-0", 99, 0)) == 2
+    assert shard.restart().replica.state_hash == shard.core.replica.state_hash
