@@ -134,7 +134,7 @@ class ConformanceRun:
                 raise ScenarioFailedError(f"{self._where(step)}: not for session scenarios")
 
     def _where(self, step: Step) -> str:
-        return f"{self._scenario.name}:{step.line}"
+        return self._scenario.where(step.line)
 
     def _expect(self, step: Expect) -> None:
         client = self._clients[step.session]

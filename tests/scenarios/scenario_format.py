@@ -121,6 +121,10 @@ class Scenario:
     markets: tuple[Market, ...]
     steps: tuple[Step, ...]
 
+    def where(self, line: int) -> str:
+        """The rule and the place, for a failure's first lines."""
+        return f"{self.rule}\n  {self.name}:{line}"
+
     @property
     def sessions(self) -> tuple[str, ...]:
         """Every session that logs on, in order of first appearance."""

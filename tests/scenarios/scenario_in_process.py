@@ -127,7 +127,7 @@ class InProcessRun:
                 self._operate(step)
 
     def _expect(self, step: Expect) -> None:
-        where = f"{self._scenario.name}:{step.line}"
+        where = self._scenario.where(step.line)
         inbox = self._world.inbox[step.session]
         if not step.fields:
             if inbox:
@@ -148,4 +148,4 @@ class InProcessRun:
         events = self._world.apply(operation(head, words))
         refused = [event for event in events if getattr(event, "request_id", "") == head[0]]
         if any(event.reason for event in refused):
-            raise ScenarioFailedError(f"{self._scenario.name}:{step.line}: refused: {refused}")
+            raise ScenarioFailedError(f"{self._scenario.where(step.line)}: refused: {refused}")

@@ -147,7 +147,7 @@ class TcpRun:
         self._sessions[step.session].send(self._vocabulary.outgoing(step.fields))
 
     def _expect(self, step: Expect) -> None:
-        where = f"{self._scenario.name}:{step.line}"
+        where = self._scenario.where(step.line)
         if not step.fields:
             self._fence_all()
             if waiting := self._waiting[step.session]:
