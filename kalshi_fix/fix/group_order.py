@@ -1,7 +1,8 @@
 """Members of repeating groups in the dictionary's order: found out of it, and put back into it.
 
-FIX fixes the order inside a group's entry (SessionRejectReason 15); engines that keep messages as
-maps cannot see it any more. Only order is judged here: counts, presence and values are not.
+FIX fixes the order inside a group's entry (SessionRejectReason 15), which begins with the group's
+first field, its delimiter; engines that keep messages as maps cannot see it any more. Only order
+is judged here: counts, presence of other fields and values are not.
 """
 
 from collections.abc import Sequence
@@ -76,6 +77,8 @@ class _Walk:
             ranks = self._ranks[id(members)] = {t: rank for rank, t in enumerate(members.tags)}
         parts: dict[int, list[tuple[int, str]]] = {}
         highest = -1
+        if self.fields[self._place][0] != members.delimiter:
+            self.tag = self.tag or members.delimiter
         while self._place < len(self.fields):
             tag = self.fields[self._place][0]
             rank = ranks.get(tag)

@@ -123,7 +123,7 @@ def number(text: str) -> int:
 class ResendBudget:
     """Messages one session may have sent again: a burst, refilled steadily.
 
-    A request is answered while anything is left, and may leave a debt: a client that has lost
+    A request is answered while a message is left, and may leave a debt: a client that has lost
     everything can always have everything, but not over and over.
     """
 
@@ -141,7 +141,7 @@ class ResendBudget:
             refill = (at - self._at) * self.messages_per_second
             self._left_nanos = min(full, self._left_nanos + refill)
         self._at = at
-        if self._left_nanos <= 0:
+        if self._left_nanos < NANOS:
             return False
         begin, end = number(request.get(7)), number(request.get(16))
         last = min(end or next_outgoing - 1, next_outgoing - 1)

@@ -2,15 +2,18 @@
 
 No heartbeats, no answers, no sequence logic but counting: what an ``I`` line gives (8, 9, 34, 49,
 52, 56, 10) goes out as given, the rest is made right. Every message the venue sends must be
-expected, session-layer messages included.
+expected, session-layer messages included. Every byte either way is kept as evidence.
 """
 
 import itertools
+import re
 import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import simplefix
+from attrs import define, field, frozen
 from clients.fix_socket import PATIENCE_SECONDS, Message
 from scenarios.scenario_format import (
     ABSENT,
@@ -19,6 +22,7 @@ from scenarios.scenario_format import (
     Expect,
     ExpectClosed,
     Fields,
+    Interrupt,
     Scenario,
     Send,
     SendBytes,
@@ -29,6 +33,8 @@ from scenarios.scenario_matching import Vocabulary, utc_text
 from waiting import wait_for_time
 
 TARGET: Final = "ISLD"
+MARKET: Final = "KXTEST-A"
+CLIENT: Final = "TW44"  # who logs on in nearly every file
 QUIET_SECONDS: Final = 0.5
 CLOSE_SECONDS: Final = 12.0  # the longest the venue may take to close
 SOH: Final = "\x01"
@@ -39,12 +45,39 @@ def checksum(text: str) -> str:
     return f"{sum(text.encode('latin-1')) % 256:03d}"
 
 
+@frozen
+class Line:
+    """One thing that happened on a connection: sent, received or closed."""
+
+    seconds: float  # since the scenario began
+    connection: str
+    what: str
+    text: str
+
+
+@define
+class Evidence:
+    """Everything that went over the wire, in order."""
+
+    lines: list[Line] = field(factory=list)
+    _began: float = field(factory=time.monotonic)
+
+    def add(self, connection: str, what: str, text: str = "") -> None:
+        """Notes it, with ``|`` for SOH."""
+        seconds = round(time.monotonic() - self._began, 3)
+        self.lines.append(Line(seconds, connection, what, text.replace(SOH, "|")))
+
+
 class RawClient:
     """A socket, a number and a parser."""
 
-    def __init__(self, address: tuple[str, int], name: str) -> None:
+    def __init__(
+        self, address: tuple[str, int], name: str, connection: str, evidence: Evidence
+    ) -> None:
         self.socket = socket.create_connection(address, timeout=PATIENCE_SECONDS)
         self.name = name
+        self._note = lambda what, text="": evidence.add(connection, what, text)
+        self._note("connected")
         self.numbers = itertools.count(1)
         self._parser = simplefix.FixParser()
 
@@ -60,7 +93,7 @@ class RawClient:
         text = "".join(f"{tag}={value}{SOH}" for tag, value in inner)
         length = header[9] or str(len(text))
         text = f"8={header[8]}{SOH}9={length}{SOH}{text}"
-        self.socket.sendall(f"{text}10={given.get(10) or checksum(text)}{SOH}".encode("latin-1"))
+        self._send(f"{text}10={given.get(10) or checksum(text)}{SOH}")
 
     def send_text(self, text: str) -> None:
         """Sends bytes, ``|`` for SOH; ``<sum>`` is the checksum of what stands before it."""
@@ -68,7 +101,11 @@ class RawClient:
             before = text[:place].rpartition("8=FIX")
             start = (before[1] + before[2]).replace("|", SOH)
             text = text.replace("<sum>", checksum(start), 1)
-        self.socket.sendall(text.replace("|", SOH).encode("latin-1"))
+        self._send(text.replace("|", SOH))
+
+    def _send(self, text: str) -> None:
+        self._note("sent", text)
+        self.socket.sendall(text.encode("latin-1"))
 
     def receive(self, seconds: float = PATIENCE_SECONDS) -> Message | None:
         """The next message; None where the venue has closed the connection.
@@ -81,21 +118,45 @@ class RawClient:
             try:
                 data = self.socket.recv(65_536)
             except ConnectionError:
-                return None
+                data = b""
             if not data:
+                self._note("closed")
                 return None
             self._parser.append_buffer(data)
         pairs = ((int(tag), value.decode("latin-1")) for tag, value in parsed.pairs)
-        return Message(tuple(pairs))
+        message = Message(tuple(pairs))
+        self._note("received", f"{message}|")
+        return message
 
 
 class ConformanceRun:
     """One session scenario against a system with the conformance profile."""
 
-    def __init__(self, scenario: Scenario, port: int) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        port: int,
+        *,
+        names: Mapping[str, str] | None = None,
+        interrupt: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Prepares it.
+
+        Args:
+            scenario: What to play.
+            port: Of the profile's sessions.
+            names: CompIDs of the file -> those to use; all others stand for themselves.
+            interrupt: Stops the exchange (False) or lets it go on (True).
+        """
+        self.evidence = Evidence()
         self._scenario = scenario
         self._address = ("127.0.0.1", port)
-        self._vocabulary = Vocabulary("", time.time_ns, {"market": "KXTEST-A", "sum": "<sum>"})
+        self._names = dict(names or {})
+        self._interrupt = interrupt
+        began = time.time_ns()
+        bound = {"market": MARKET, "sum": "<sum>", "seconds": utc_text(began)[:17]}
+        bound["client"] = self._names.get(CLIENT, CLIENT)
+        self._vocabulary = Vocabulary(f"{began:x}-", time.time_ns, bound)
         self._clients: dict[str, RawClient] = {}
         self._opened: list[RawClient] = []
 
@@ -116,22 +177,30 @@ class ConformanceRun:
         match step:
             case Connect():
                 name = step.session.partition("/")[0]  # A/2 is a second connection of A
-                client = RawClient(self._address, name)
+                used = self._names.get(name, name)
+                client = RawClient(self._address, used, step.session, self.evidence)
                 self._clients[step.session] = client
                 self._opened.append(client)
             case Send():
-                fields = ((tag, self._vocabulary.text(value)) for tag, value in step.fields)
-                self._clients[step.session].send(tuple(fields))
+                self._clients[step.session].send(tuple(self._vocabulary.outgoing(step.fields)))
             case SendBytes():
-                self._clients[step.session].send_text(self._vocabulary.text(step.text))
+                text = self._vocabulary.text(self._renamed(step.text))
+                self._clients[step.session].send_text(text)
             case Expect():
                 self._expect(step)
             case ExpectClosed():
                 self._expect_closed(step)
             case Advance():
                 wait_for_time(step.seconds)
+            case Interrupt():
+                assert self._interrupt is not None, "this scenario needs a system of its own"
+                self._interrupt(step.running)
             case _:
                 raise ScenarioFailedError(f"{self._where(step)}: not for session scenarios")
+
+    def _renamed(self, text: str) -> str:
+        """Bytes of a file's own making, with the CompIDs that are used."""
+        return re.sub(r"\w+", lambda word: self._names.get(word[0], word[0]), text)
 
     def _where(self, step: Step) -> str:
         return self._scenario.where(step.line)

@@ -99,7 +99,26 @@ class Operate:
     words: tuple[str, ...]
 
 
-Step = Logon | Leave | Send | Expect | Advance | Operate | Connect | SendBytes | ExpectClosed
+@frozen
+class Interrupt:
+    """The exchange behind the gateway stands still, or goes on (session scenarios)."""
+
+    line: int
+    running: bool
+
+
+Step = (
+    Interrupt
+    | Logon
+    | Leave
+    | Send
+    | Expect
+    | Advance
+    | Operate
+    | Connect
+    | SendBytes
+    | ExpectClosed
+)
 PLACES: Final = ("process", "tcp", "conformance")
 
 
@@ -113,13 +132,17 @@ class Market:
 
 @frozen
 class Scenario:
-    """One file. ``rule`` is its opening comment; ``only`` is one of `PLACES`, "" = everywhere."""
+    """One file. ``rule`` is its opening comment; ``only`` is one of `PLACES`, "" = everywhere.
+
+    ``cases`` are what it proves of a list kept elsewhere (specs/session-cases.toml).
+    """
 
     name: str
     rule: str
     only: str
     markets: tuple[Market, ...]
     steps: tuple[Step, ...]
+    cases: tuple[str, ...] = ()
 
     def where(self, line: int) -> str:
         """The rule and the place, for a failure's first lines."""
@@ -183,6 +206,7 @@ _STEPS: Final[dict[str, Callable[[int, str], Step]]] = {
     "B": lambda line, rest: SendBytes(line, *rest.split(" ", 1)),
     "E": _expect,
     "advance": lambda line, rest: Advance(line, float(rest)),
+    "core": lambda line, rest: Interrupt(line, {"stop": False, "go": True}[rest]),
     "admin": _operate,
 }
 
@@ -202,6 +226,7 @@ def parse(name: str, text: str) -> Scenario:
     """
     rule: list[str] = []
     only = ""
+    cases: tuple[str, ...] = ()
     markets = {"market": Market("market")}
     steps: list[Step] = []
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -213,6 +238,8 @@ def parse(name: str, text: str) -> Scenario:
                 rule += [] if steps else [line.lstrip("# ")]
             elif word == "only" and rest in PLACES:
                 only = rest
+            elif word == "case":
+                cases = tuple(rest.split(", "))
             elif word == "market":
                 market = _market(rest)
                 markets[market.name] = market
@@ -224,7 +251,7 @@ def parse(name: str, text: str) -> Scenario:
             raise ScenarioError(f"{name}:{number}: {error}") from error
     if not rule:
         raise ScenarioError(f"{name}: the first comment names the rule")
-    return Scenario(name, " ".join(rule), only, tuple(markets.values()), tuple(steps))
+    return Scenario(name, " ".join(rule), only, tuple(markets.values()), tuple(steps), cases)
 
 
 def load_all(directory: Path = SCENARIOS) -> list[Scenario]:
