@@ -100,6 +100,7 @@ class Archivist:
         self._stopping = threading.Event()
         self._is_failing = False
         self._trimmed = ("", 0)
+        self._slowest = ""
         self._heads: dict[Path, SnapshotHead | None] = {}
         self.leading = threading.Event()
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
@@ -202,7 +203,12 @@ class Archivist:
         slowest = min(places, key=lambda name: places[name], default="")
         if slowest and places[slowest] < bound:
             bound = places[slowest]
-            self._log.info("trimming_waits_for_a_reader", reader=slowest, position=bound)
+        else:
+            slowest = ""
+        self._metrics.held.set(bool(slowest))
+        if slowest != self._slowest:
+            self._slowest = slowest
+            self._log.info("trimming_waits", reader=slowest or "nobody", position=bound)
         if (snapshot.entry_id, bound) == self._trimmed:
             return
         self._bus.trim(snapshot.entry_id, bound)

@@ -43,6 +43,7 @@ class ArchiveMetrics:
     events: Counter
     trimmed: Gauge
     errors: Counter
+    held: Gauge
 
     @classmethod
     def of(cls, metrics: Metrics) -> "ArchiveMetrics":
@@ -52,6 +53,7 @@ class ArchiveMetrics:
             metrics.counter("core_archived_events_total", "Entries of evt archived"),
             metrics.gauge("core_trimmed_events", "Events below this are in the archive only"),
             metrics.counter("core_archive_errors_total", "Rounds of archiving that failed [0]"),
+            metrics.gauge("core_trimming_held", "1 while a slow reader keeps trimming back"),
         )
 
 

@@ -111,17 +111,20 @@ def report(
             return message
 
 
-def answer(session: FixSocket, name: str) -> Message:
+def answer(session: FixSocket, name: str, seconds: float = PATIENCE_SECONDS) -> Message:
     """The first answer to an order: its report, or the j that refuses it."""
-    return report(session, lambda m: name in {m.get(11), m.get(379)})
+    return report(session, lambda m: name in {m.get(11), m.get(379)}, seconds)
 
 
-def takes_orders(session: FixSocket) -> bool:
-    """Whether a new order is accepted now; logs on again where the connection is gone."""
+def takes_orders(session: FixSocket, symbol: str = "KXR-0") -> bool:
+    """Whether a new order is accepted now; logs on again where the connection is gone.
+
+    One whose outcome is unknown has no answer for a while: then another is tried.
+    """
     try:
         if not session.connected:
             log_on(session)
-        return answer(session, send_order(session)).get(150) == "0"
+        return answer(session, send_order(session, symbol), 1.0).get(150) == "0"
     except (ConnectionClosedError, TimeoutError):
         return False
 

@@ -1,0 +1,31 @@
+"""The bounded slice of `make torture` that runs with the other tests."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from torture import Plan, Torture, report
+from torture_judge import Verdict
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+EACH = 10  # of every kind of fault
+SECONDS_MAX = 180.0
+
+
+def test_nothing_is_lost_and_nothing_happens_twice_whatever_is_killed(tmp_path: Path) -> None:
+    plan = Plan(faults=0, each=EACH, seconds=SECONDS_MAX, seed=4, directory=tmp_path)
+    outcome = Torture(plan).run()
+    table = report(outcome)
+    print(table)  # noqa: T201 - shown when it fails
+    assert outcome.verdict.is_good, "\n".join([table, *outcome.verdict.faults[:20]])
+    assert outcome.verdict.unanswered == 0, table
+    assert outcome.verdict.orders > 500, table
+    assert min(outcome.faults.values()) >= EACH, table
+
+
+@pytest.mark.parametrize(
+    "wrong", ["lost", "twice", "untold", "invented", "differs", "refused_but_taken"]
+)
+def test_each_kind_of_wrong_fails_the_verdict(wrong: str) -> None:
+    assert Verdict(orders=3).is_good
+    assert not Verdict(orders=3, **Counter({wrong: 1})).is_good
