@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format bench mutations docs torture conformance clean
+.PHONY: setup run test lint format sim bench mutations docs torture clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -24,6 +24,9 @@ format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+sim: setup
+	@$(BIN)/kalshi-fix simulate --count 10000
+
 bench: setup
 	@$(BIN)/python tools/bench.py
 
@@ -33,12 +36,8 @@ mutations: setup
 torture: setup
 	@$(BIN)/python tools/torture.py
 
-conformance: setup
-	@$(BIN)/python tools/conformance.py
-
 docs: setup
 	@$(BIN)/python tools/dictionary.py
-	@$(BIN)/python tools/conformance.py --document
 
 clean:
 	rm -rf .venv build var

@@ -6,6 +6,7 @@ A configuration that cannot be used ends in one line and exit code 2.
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,6 +16,7 @@ from kalshi_fix import __version__
 from kalshi_fix.adapters.config import DEMO_CONFIG, ConfigError, load, with_port_offset
 from kalshi_fix.adapters.paths import DataDir, DataDirError
 from kalshi_fix.adapters.redis_url import StoreUrlError
+from kalshi_fix.adapters.roster import Roster
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.processes.exit_codes import refuse
 
@@ -36,6 +38,7 @@ TOOLS: Final = {
     "client": "kalshi_fix.cli_client",
     "decode": "kalshi_fix.cli_decode",
     "admin": "kalshi_fix.cli_admin",
+    "simulate": "kalshi_fix.cli_simulate",
 }
 
 
@@ -51,10 +54,21 @@ def _run(config: Path, port_offset: int, data: Path, main: str, *arguments: Any)
 
 
 def _inputs(config: Path, port_offset: int, data: Path) -> tuple[Settings, DataDir]:
+    """The configuration with what operators changed about sessions, and the data directory."""
     try:
-        return with_port_offset(load(config), port_offset), DataDir.create(data)
+        directory = DataDir.create(data)
+        return _reread(config, port_offset, directory)(), directory
     except (ConfigError, DataDirError) as error:
         raise typer.Exit(refuse(str(error))) from error
+
+
+def _reread(config: Path, port_offset: int, data: DataDir) -> Callable[[], Settings]:
+    """Reads the configuration, and what operators changed, again; raises ConfigError."""
+
+    def read() -> Settings:
+        return Roster.load(data.roster).apply(with_port_offset(load(config), port_offset))
+
+    return read
 
 
 @app.command()
@@ -68,7 +82,9 @@ def run(
     from kalshi_fix.processes.supervisor import Plan, main  # noqa: PLC0415 - only for this command
 
     settings, directory = _inputs(config, port_offset, data)
-    plan = Plan(settings, config.absolute(), directory, port_offset, demo_flow)
+    configured = with_port_offset(load(config), port_offset)
+    reread = _reread(config, port_offset, directory)
+    plan = Plan(settings, config.absolute(), directory, port_offset, demo_flow, configured, reread)
     raise typer.Exit(main(plan))
 
 
@@ -107,7 +123,8 @@ def edge(
     config: Config = DEMO_CONFIG, data: Data = DEFAULT_DATA, port_offset: PortOffset = 0
 ) -> None:
     """Run the session edge, which owns the public ports; SIGHUP: read credentials again."""
-    _run(config, port_offset, data, "edge", lambda: with_port_offset(load(config), port_offset))
+    reread = lambda: _reread(config, port_offset, DataDir.create(data))()  # noqa: E731
+    _run(config, port_offset, data, "edge", reread)
 
 
 @app.command("demo-maker", hidden=True)

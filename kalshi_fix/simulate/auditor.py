@@ -18,7 +18,7 @@ from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.model import NANOS_PER_MS, ExecType
 from kalshi_fix.processes.core_recovery import parse_id
-from kalshi_fix.processes.core_replica import Replica
+from kalshi_fix.processes.core_replica import PoisonError, Replica
 from kalshi_fix.simulate.errors import Violation
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class Shard:
     # --- inside
 
     def _apply_next(self) -> None:
-        self.replica.apply(self.entries[self._applied])
+        try:
+            self.replica.apply(self.entries[self._applied])
+        except PoisonError as error:
+            raise error.__cause__ or error from None
         self._applied += 1
 
     def _compare(self, entry: EventEntry) -> None:

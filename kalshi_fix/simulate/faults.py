@@ -50,6 +50,7 @@ CLIENT_KINDS: Final = {  # per message of a client
     "sent_again_as_repeat": 0.02,
     "sent_again_as_resend": 0.02,
 }
+KINDS: Final = (*STORE_KINDS, *EVENT_KINDS, *CLIENT_KINDS)
 _ON: Final = 0.6  # the share of kinds a seed has on
 _KIND_OF: Final = {"append": "append", "append_seed": "append", "commit": "commit"}
 
@@ -67,7 +68,7 @@ class Faults:
     def draw(cls, random: Random, *, calm: bool = False) -> Faults:
         """Which kinds are on, and how strong; ``calm`` = none."""
         rates: dict[str, float] = {}
-        for kind, rate in {**STORE_KINDS, **EVENT_KINDS, **CLIENT_KINDS}.items():
+        for kind, rate in (STORE_KINDS | EVENT_KINDS | CLIENT_KINDS).items():
             is_on = random.random() < _ON
             strength = random.choice((0.5, 1.0, 2.0))
             if is_on and not calm:

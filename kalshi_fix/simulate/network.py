@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kalshi_fix.simulate.machine import Machine, Task
 
 _TRIP_NANOS: Final = 2_000_000  # up to
-_UNREAD_BYTES_MAX: Final = 8_192  # more than this on its way: a send waits
+_UNREAD_BYTES_MAX: Final = (500, 4_000, 16_000)  # more than this on its way: a send waits
 
 
 @define(eq=False)
@@ -33,11 +33,15 @@ class Pipe:
     _on_way: deque[bytes] = field(factory=deque)
     _unread: int = 0
     _arrival: int = 0
+    _unread_max: int = field(init=False)
     _senders: list[tuple[Task, int]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self._unread_max = self.machine.random.choice(_UNREAD_BYTES_MAX)
 
     def put(self, data: bytes) -> None:
         """Sends; waits while the other side has too much to read. Silently lost after the end."""
-        while self._unread > _UNREAD_BYTES_MAX and not self.is_ended:
+        while self._unread > self._unread_max and not self.is_ended:
             self._senders.append(self.machine.ticket())
             self.machine.wait()
         self.push(data)
@@ -129,6 +133,11 @@ class Connection:
         self.to_client = Pipe(self.machine, self._give, self._give_end)
 
     # --- the engine's side
+
+    @property
+    def engines_number(self) -> int:
+        """As `engine_sockets.Wire`: a simulated process has no descriptors."""
+        return 0
 
     def read(self, nanos: int) -> bytes | None:
         """What has arrived; b"" after a while without anything, None at the end."""

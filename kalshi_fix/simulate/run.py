@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kalshi_fix.messages import events as e
     from kalshi_fix.simulate.trader import Trader
 
-_SECONDS: Final = (6, 16)  # of trouble
+_SECONDS: Final = (4, 11)  # of trouble
 _PEACE_SECONDS: Final = 60  # the longest it may take until all is quiet
 _STEP_NANOS: Final = 100 * NANOS_PER_MS
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private directory in it
@@ -57,6 +57,7 @@ class Outcome:
     fault: str = ""
     digest: str = ""
     hits: Counter[str] = field(factory=Counter)
+    hit_seeds: Counter[str] = field(factory=Counter)  # in a sum: in how many seeds each hit
     orders: int = 0
     commands: int = 0
     reports: int = 0

@@ -49,6 +49,8 @@ PREFIXES: Final = (
     "kalshi_fix.adapters.archive",
     "kalshi_fix.adapters.paths",
 )
+# classes of these deal with the real process's descriptors, of which a simulated one has none
+_OF_DESCRIPTORS: Final = ("kalshi_fix.adapters.engine_numbers",)
 _FIRST_DESCRIPTOR: Final = 1_000_000
 
 
@@ -257,6 +259,8 @@ def substituted(
         if not name.startswith(PREFIXES):
             continue
         for key, value in list(vars(module).items()):
+            if getattr(value, "__module__", "") in _OF_DESCRIPTORS:
+                table[id(value)] = lambda *_args: Nothing()
             if id(value) in table:
                 kept.append((vars(module), key, value))
     try:

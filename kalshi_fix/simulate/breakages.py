@@ -1,0 +1,188 @@
+"""Deliberate mistakes, one for each rule that nothing is lost or doubled by: does a run find them?
+
+Each takes one rule out of the real program for the length of a run. The seeds beside them are known
+to show the mistake; a simulation that lets one of them pass has lost its sight.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from kalshi_fix.adapters.bus import Entry, Offset, ShardState
+from kalshi_fix.adapters.memory_bus import MemoryBus
+from kalshi_fix.core import sessions
+from kalshi_fix.core.exchange import Exchange
+from kalshi_fix.processes import gateway_intake
+from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.processes.gateway_pulse import Pulse
+from kalshi_fix.processes.gateway_recovery import AlreadySent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kalshi_fix.fix.message import FixMessage
+
+
+@frozen
+class Breakage:
+    """``rule``: what is broken; ``owner.name`` is replaced by what ``broken`` makes of it."""
+
+    rule: str
+    owner: Any
+    name: str
+    broken: Callable[[Any], Any]
+    seed: int
+
+
+def _no_high_water(apply: Any) -> Any:
+    def broken(self: Exchange, command: Any) -> Any:
+        session = self.state.sessions.get(getattr(command, "session", ""))
+        if session is not None and hasattr(command, "seq"):
+            session.high_water = 0
+        return apply(self, command)
+
+    return broken
+
+
+def _no_fencing(_commit: Any) -> Any:
+    def broken(
+        self: MemoryBus,
+        token: str,
+        _before: Offset,
+        after: Offset,
+        entries: list[Entry],
+        lease_ms: int,
+    ) -> None:
+        with self._store.changed:
+            data = self._data()
+            for entry in entries:
+                number, _, _ = entry.id.partition("-")
+                data.evt.add(entry.payload, (int(number), 0))
+            data.state = ShardState(token, data.state.term, after)
+            self._extend(data, lease_ms)
+
+    return broken
+
+
+def _position_of_reader(_position: Any) -> Any:
+    def broken(self: Pulse, shard: int) -> int:
+        return self._readers[shard].done
+
+    return broken
+
+
+def _same_epoch(opened: Any) -> Any:
+    def broken(state: Any, session: Any, command: Any) -> None:
+        before = session.epoch
+        opened(state, session, command)
+        session.epoch = before or session.epoch
+
+    return broken
+
+
+def _confirmed_at_once(_confirmed: Any) -> Any:
+    def broken(self: Progress) -> int:
+        return self._last
+
+    return broken
+
+
+def _forgets_refusals(is_answered: Any) -> Any:
+    def broken(self: Link, number: int, message: FixMessage) -> bool:
+        self.refused_numbers.clear()
+        return bool(is_answered(self, number, message))
+
+    return broken
+
+
+def _nothing_was_sent(_was_sent: Any) -> Any:
+    def broken(_self: AlreadySent, *_report: object) -> bool:
+        return False
+
+    return broken
+
+
+def _never_in_doubt(_is_in_doubt: Any) -> Any:
+    def broken(_self: Link, *_message: object) -> bool:
+        return False
+
+    return broken
+
+
+def _one_epoch_for_all(_of_epoch: Any) -> Any:
+    def broken(command: Any, _epoch: int) -> Any:
+        return command
+
+    return broken
+
+
+BREAKAGES: Final = {
+    "high-water": Breakage(
+        "a command that comes again is ignored", Exchange, "apply", _no_high_water, 1
+    ),
+    "fencing": Breakage(
+        "only the leader commits, from where the last commit ended",
+        MemoryBus,
+        "commit",
+        _no_fencing,
+        1,
+    ),
+    "position": Breakage(
+        "`pos` is below everything that was not handed to the engine",
+        Pulse,
+        "position",
+        _position_of_reader,
+        1,
+    ),
+    "epoch": Breakage("a reset begins an epoch of its own", sessions, "_open", _same_epoch, 1),
+    "confirmed": Breakage(
+        "`confirmed` is below everything not durable or answered",
+        Progress,
+        "confirmed",
+        _confirmed_at_once,
+        1,
+    ),
+    "refused": Breakage(
+        "what was refused is not carried out when it comes again",
+        Link,
+        "is_answered",
+        _forgets_refusals,
+        1,
+    ),
+    "already-sent": Breakage(
+        "what the session store shows as sent is not sent again",
+        AlreadySent,
+        "was_sent",
+        _nothing_was_sent,
+        1,
+    ),
+    "in-doubt": Breakage(
+        "what a dead gateway may have passed on is never refused",
+        Link,
+        "is_in_doubt",
+        _never_in_doubt,
+        1,
+    ),
+    "shard-epochs": Breakage(
+        "each shard counts its own epochs", gateway_intake, "_of_epoch", _one_epoch_for_all, 1
+    ),
+}
+
+
+@contextmanager
+def broken(name: str) -> Iterator[None]:
+    """Takes the rule out; "" = none."""
+    if not name:
+        yield
+        return
+    breakage = BREAKAGES[name]
+    real = getattr(breakage.owner, breakage.name)
+    setattr(breakage.owner, breakage.name, breakage.broken(real))
+    try:
+        yield
+    finally:
+        setattr(breakage.owner, breakage.name, real)
