@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim bench mutations docs torture clean
+.PHONY: setup run test lint format sim bench mutations docs torture conformance clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -36,8 +36,12 @@ mutations: setup
 torture: setup
 	@$(BIN)/python tools/torture.py
 
+conformance: setup
+	@$(BIN)/python tools/conformance.py
+
 docs: setup
 	@$(BIN)/python tools/dictionary.py
+	@$(BIN)/python tools/conformance.py --document
 
 clean:
 	rm -rf .venv build var
