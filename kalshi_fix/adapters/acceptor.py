@@ -23,7 +23,9 @@ from kalshi_fix.adapters.engine import (
     EngineSession,
     EngineSettings,
 )
+from kalshi_fix.adapters.engine_doors import Doors
 from kalshi_fix.adapters.engine_sockets import (
+    LOOPBACK,
     Wire,
     descriptor_in_use,
     descriptor_waited_on,
@@ -99,6 +101,7 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._log = log
         self._sessions = {_session_id(session).toString(): session for session in sessions}
         self.threads: dict[str, int] = {}  # of logged-on sessions
+        self.doors = Doors({})
         self._faults: dict[int, Refusal] = {}  # by thread: of the Reject it is about to send
 
     def fail(self, callback: str, error: BaseException) -> None:
@@ -120,16 +123,15 @@ class _Application(fix.Application):  # type: ignore[misc]
         if self.threads.get(name) != thread:
             self.threads[name] = thread
             ctypes.pythonapi.PyGILState_Ensure()
+        self.doors.entered(name)
         self._events.on_logon(name)
 
     @_guarded
     def onLogout(self, session_id: Any) -> None:  # noqa: N802
-        """Hands on, and lets the session be used again after a Logout of ours."""
+        """Hands on; the session is shut until its next Logon is announced."""
         name = self._sessions[session_id.toString()].name
         self.threads.pop(name, None)
-        session = fix.Session.lookupSession(session_id)
-        if not session.isEnabled():
-            session.logon()
+        self.doors.left(name)
         self._events.on_logout(name)
 
     @_guarded
@@ -140,6 +142,7 @@ class _Application(fix.Application):  # type: ignore[misc]
         if decoded.msg_type == "A":
             refusal = self._events.logon_refusal(name, decoded)
             if refusal:
+                self.doors.refused(name)
                 raise fix.RejectLogon(refusal)
         session = fix.Session.lookupSession(session_id)
         expected = session.getExpectedTargetNum()
@@ -234,18 +237,27 @@ class Acceptor:
             session.setIsNonStopSession(True)
             session.setCheckCompId(False)  # judged by `EngineEvents`, whose Reject names the tag
         self._ids = {session.name: _session_id(session) for session in sessions}
+        self._doors = self._application.doors = Doors(self._sessions)
         self._thread = threading.local()
 
     def start(self) -> int:
-        """Accepts connections on loopback; returns the port."""
+        """Accepts connections on loopback; returns the port.
+
+        For a moment the engine listens everywhere: it hears only loopback, and no session is open.
+        """
         before = listening_everywhere()
         self._engine.start()
         (listener,) = listening_everywhere() - before
         self.port = move_to_loopback(listener)
         return self.port
 
+    def admit(self, session: str, seconds: float) -> None:
+        """Lets the next Logon of a session in, if it comes in time."""
+        self._doors.admit(session, seconds)
+
     def stop(self) -> None:
         """Logs everybody out, waits a moment for the answers, closes the connections."""
+        self._doors.close()
         self._engine.stop()
 
     def close(self) -> None:
@@ -317,6 +329,7 @@ def _configuration(
         _dictionary(
             ConnectionType="acceptor",
             SocketAcceptPort="0",
+            AllowedRemoteAddresses=LOOPBACK,
             SocketReuseAddress="Y",
             SocketNodelay="Y",
             SocketSendBufferSize=str(settings.send_buffer_bytes),

@@ -94,6 +94,10 @@ class Engine(Protocol):
         """Lowers the number expected next, so that the client sends again; returns what it was."""
         ...
 
+    def admit(self, session: str, seconds: float) -> None:
+        """Lets the next Logon of a session in; without it the session is shut."""
+        ...
+
     def log_out(self, session: str, text: str) -> None:
         """Ends a session politely."""
         ...

@@ -75,7 +75,7 @@ class SessionOpener:
             return _UNAVAILABLE
         if request.verdict:
             self._wait_for_engine(link)
-            return self._address()
+            return self._admitted(link)
         if link.outbox.is_here and link.outbox.connection == request.connection:
             return self._open_again(link, request)
         if not self._expect(link, request.connection):
@@ -172,6 +172,11 @@ class SessionOpener:
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             link.in_doubt_below = self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
+        return self._admitted(link)
+
+    def _admitted(self, link: Link) -> OpenAnswer:
+        """Where the edge may bring the Logon now; nobody else could bring one before."""
+        self._engine.admit(link.name, self._limits.hold_seconds)
         return self._address()
 
     def _opened(
