@@ -100,7 +100,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the price improvement is kept", "ledger.py",
-        "account.cash += order.hold - hold", "account.cash += min(order.hold - hold, paid + fee)",
+        "account.cash += change + released", "account.cash += change + min(released, paid + fee)",
     ),
     Mutation(
         "closing returns the price twice", "ledger.py",

@@ -174,5 +174,6 @@ def test_effective_time_follows_commands_a_second_ahead_at_most_and_never_goes_b
     assert venue.buy("ALPHA", "a", 1, 40, at=START + NANOS // 2)[0].at == START + NANOS // 2
     assert venue.buy("ALPHA", "b", 1, 40, at=START - NANOS)[0].at == START + NANOS // 2
     assert venue.buy("ALPHA", "c", 1, 40, at=START + 9 * NANOS)[0].at == START + NANOS
+    assert venue.admin(c.SetExchangeStatus, False)[0].at == START + NANOS
     assert venue.apply(c.AdvanceTime(START - NANOS)) == []
     assert venue.exchange.clock == START
