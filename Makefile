@@ -29,6 +29,7 @@ sim: setup
 
 bench: setup
 	@$(BIN)/python tools/bench.py
+	@$(BIN)/python tools/bench_core.py
 
 mutations: setup
 	@$(BIN)/python tools/mutations.py

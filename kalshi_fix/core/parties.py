@@ -169,3 +169,4 @@ class Gateway:
     top: int = 0
     recent: int = 0
     alive_at: int = 0  # exchange clock
+    is_silent: bool = False  # its sessions were lost for it; not asked again until it speaks

@@ -61,7 +61,8 @@ def define_account(state: State, command: c.DefineAccount) -> Answer:
     elif account.firm is not firm:
         return AdminReason.INVALID_VALUE, f"account {account.name} is of firm {account.firm.name}"
     account.own_jurisdiction = command.jurisdiction
-    state.forget_desks()
+    for session in firm.sessions.values():
+        session.desks.clear()
     state.out.append(
         AccountChanged(
             state.next_number(), state.at, account.name, firm.name, account.own_jurisdiction

@@ -51,6 +51,7 @@ def is_fresh(state: State, command: ProcessCommand) -> bool:
         gateway.recent = (gateway.recent << -behind | 1) & ((1 << window) - 1)
         gateway.top = command.counter
     gateway.alive_at = state.clock
+    gateway.is_silent = False
     return True
 
 
@@ -120,7 +121,8 @@ def check_liveness(state: State, step: int) -> None:
     for gateway in state.gateways.values():
         if step > config.outage_step:
             gateway.alive_at = state.clock
-        elif state.clock - gateway.alive_at >= config.liveness:
+        elif not gateway.is_silent and state.clock - gateway.alive_at >= config.liveness:
+            gateway.is_silent = True
             _lose_all(state, gateway)
 
 

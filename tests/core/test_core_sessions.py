@@ -122,6 +122,14 @@ def test_a_gateway_silent_for_five_seconds_loses_its_sessions(venue: Venue) -> N
     assert story(venue.advance(0.001)) == ["ALPHA lost", "a canceled CANCEL_ON_DISCONNECT"]
 
 
+def test_a_gateway_that_speaks_again_is_watched_again(venue: Venue) -> None:
+    venue.open("ALPHA")
+    assert story(venue.advance(6)) == ["ALPHA lost"]
+    assert story(venue.open("ALPHA")) == ["ALPHA open"]
+    assert story(venue.advance(4.9)) == []
+    assert story(venue.advance(0.1)) == ["ALPHA lost"]
+
+
 def test_a_jump_of_the_clock_is_an_outage_not_a_silence(venue: Venue) -> None:
     venue.open("ALPHA")
     venue.advance(4)
