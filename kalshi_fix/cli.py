@@ -123,7 +123,10 @@ def edge(
     config: Config = DEMO_CONFIG, data: Data = DEFAULT_DATA, port_offset: PortOffset = 0
 ) -> None:
     """Run the session edge, which owns the public ports; SIGHUP: read credentials again."""
-    reread = lambda: _reread(config, port_offset, DataDir.create(data))()  # noqa: E731
+    try:
+        reread = _reread(config, port_offset, DataDir.create(data))
+    except DataDirError as error:
+        raise typer.Exit(refuse(str(error))) from error
     _run(config, port_offset, data, "edge", reread)
 
 

@@ -3,10 +3,12 @@
 Command lines only; what a change means is decided in the admin service and in the core.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kalshi_fix.adapters.passwords import hash_password
 from kalshi_fix.cli_admin_session import ask
 
 ALL = "all"  # in a list option: no restriction any more
@@ -102,6 +104,112 @@ def sessions_enable(ctx: typer.Context, session: str) -> None:
 def sessions_disable(ctx: typer.Context, session: str) -> None:
     """Refuse a session's Logon and orders."""
     ask(ctx, "sessions.disable", session=session)
+
+
+SessionCredentials = Annotated[
+    str | None, typer.Option(help="From `kalshi-fix hash-password`; otherwise it is asked for.")
+]
+KeyFile = Annotated[Path | None, typer.Option(help="Public key (PEM) instead of a password.")]
+
+
+def _credentials(password_scrypt: str | None, public_key: Path | None) -> dict[str, str | None]:
+    """Only a hash or a public key leaves this program."""
+    if public_key is not None:
+        return {"public_key": public_key.read_text()}
+    if password_scrypt is None:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        password_scrypt = hash_password(password)
+    return {"password_scrypt": password_scrypt}
+
+
+@sessions.command("add")
+def sessions_add(
+    ctx: typer.Context,
+    *,
+    session: str,
+    firm: str,
+    role: Annotated[str, typer.Argument(help="NR, RT, DC, PT or MD.")],
+    account: Annotated[list[str] | None, typer.Option(help="Its accounts; repeat it.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Its segment.")] = None,
+    sender_comp_id: Annotated[str | None, typer.Option(help="Default: its name.")] = None,
+    username: Annotated[str | None, typer.Option(help="Default: its SenderCompID.")] = None,
+    address: Annotated[list[str] | None, typer.Option(help="Networks; repeat it.")] = None,
+    message_type: MessageTypes = None,
+    market: Markets = None,
+    read_only: ReadOnly = None,
+    cancel_on_disconnect: Annotated[bool | None, typer.Option(help="Default of 8013.")] = None,
+    password_scrypt: SessionCredentials = None,
+    public_key: KeyFile = None,
+) -> None:
+    """Add a session with a lane of its own; nobody else notices."""
+    ask(
+        ctx,
+        "sessions.add",
+        session=session,
+        firm=firm,
+        role=role,
+        accounts=account or None,
+        segment=segment,
+        sender_comp_id=sender_comp_id,
+        username=username,
+        addresses=address or None,
+        message_types=given(message_type),
+        markets=given(market),
+        read_only=read_only,
+        cancel_on_disconnect=cancel_on_disconnect,
+        **_credentials(password_scrypt, public_key),
+    )
+
+
+@sessions.command("remove")
+def sessions_remove(ctx: typer.Context, session: str) -> None:
+    """Log a session out for good: its orders are cancelled, its identity is unknown."""
+    ask(ctx, "sessions.remove", session=session)
+
+
+@sessions.command("credentials")
+def sessions_credentials(
+    ctx: typer.Context,
+    *,
+    session: str,
+    password_scrypt: SessionCredentials = None,
+    public_key: KeyFile = None,
+) -> None:
+    """Change a session's password or key; who is connected stays."""
+    ask(ctx, "sessions.credentials", session=session, **_credentials(password_scrypt, public_key))
+
+
+@sessions.command("logout")
+def sessions_logout(
+    ctx: typer.Context,
+    session: str,
+    text: Annotated[str | None, typer.Option(help="What its Logout says.")] = None,
+) -> None:
+    """Log a session out; it may come back."""
+    ask(ctx, "sessions.logout", session=session, text=text)
+
+
+@sessions.command("reset")
+def sessions_reset(ctx: typer.Context, session: str) -> None:
+    """Both sides start at 1; the session must be logged out."""
+    ask(ctx, "sessions.reset", session=session)
+
+
+@sessions.command("set-numbers")
+def sessions_set_numbers(
+    ctx: typer.Context,
+    session: str,
+    incoming: Annotated[str | None, typer.Option(help="Next number expected.")] = None,
+    outgoing: Annotated[str | None, typer.Option(help="Next number sent.")] = None,
+) -> None:
+    """Set a logged-out session's next numbers."""
+    ask(
+        ctx,
+        "sessions.set-numbers",
+        session=session,
+        next_incoming=incoming,
+        next_outgoing=outgoing,
+    )
 
 
 @sessions.command("change")

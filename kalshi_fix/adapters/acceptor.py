@@ -26,9 +26,10 @@ from kalshi_fix.adapters.engine import (
 from kalshi_fix.adapters.engine_doors import Doors
 from kalshi_fix.adapters.engine_sockets import (
     LOOPBACK,
+    Ended,
     Wire,
+    connections_on,
     descriptor_in_use,
-    descriptor_waited_on,
     listening_everywhere,
     move_to_loopback,
     shut_down,
@@ -239,6 +240,8 @@ class Acceptor:
         self._ids = {session.name: _session_id(session) for session in sessions}
         self._doors = self._application.doors = Doors(self._sessions)
         self._thread = threading.local()
+        self._wires: dict[str, Wire] = {}  # the last one of each session
+        self._ended = Ended()
 
     def start(self) -> int:
         """Accepts connections on loopback; returns the port.
@@ -262,6 +265,7 @@ class Acceptor:
 
     def close(self) -> None:
         """Frees the engine and its session names; after `stop`, when no thread sends any more."""
+        self._ended.close()
         self._sessions.clear()
         self._engine = None
 
@@ -289,6 +293,17 @@ class Acceptor:
         """The number expected next."""
         return int(self._sessions[session].getExpectedTargetNum())
 
+    def set_numbers(self, session: str, incoming: int, outgoing: int) -> None:
+        """Sets the next numbers of a session nobody is connected to; 1 and 1 forget its history."""
+        engine_session = self._sessions[session]
+        if incoming == outgoing == 1:
+            engine_session.reset()
+            return
+        if incoming:
+            engine_session.setNextTargetMsgSeqNum(incoming)
+        if outgoing:
+            engine_session.setNextSenderMsgSeqNum(outgoing)
+
     def log_out(self, session: str, text: str) -> None:
         """The engine sends Logout at its next turn and may be used again after the disconnect."""
         self._sessions[session].logout(text)
@@ -298,10 +313,17 @@ class Acceptor:
         return bool(fix.Session.isSessionRegistered(self._ids[session]))
 
     def wire(self, session: str) -> Wire | None:
-        """Found through the session's thread, which waits on its socket nearly always."""
-        thread = self._application.threads.get(session)
-        descriptor = descriptor_waited_on(thread, self.port) if thread else None
-        return Wire(descriptor) if descriptor is not None else None
+        """The one connection that no other session has; None where there is more than one."""
+        known = {
+            wire.number
+            for name, wire in self._wires.items()
+            if name != session and not wire.is_over
+        }
+        found = connections_on(self.port) - known
+        if len(found) != 1:
+            return None
+        wire = self._wires[session] = Wire(found.pop(), self._ended)
+        return wire
 
     def cut(self, session: str, writer_thread_id: int) -> bool:  # noqa: ARG002 - part of the port
         """Shuts the socket a blocked send works on; nothing else gets past the engine's lock."""

@@ -90,6 +90,19 @@ def from_document(document: Mapping[str, Any], source: str) -> s.Settings:
     return settings
 
 
+def structure_session(row: Mapping[str, Any], source: str) -> s.SessionSettings:
+    """One session's settings from plain values.
+
+    Raises:
+        ConfigError: something in it is not allowed.
+    """
+    try:
+        return _converter().structure(row, s.SessionSettings)
+    except ClassValidationError as error:
+        key, why = _first_fault(error)
+        raise ConfigError(f"{source}: {key}: {why}") from error
+
+
 def _with_absolute_paths(settings: s.Settings, directory: Path) -> s.Settings:
     tls = settings.edge.tls
     files = {name: getattr(tls, name) for name in ("certificate", "key", "client_ca")}

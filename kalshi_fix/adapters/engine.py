@@ -94,6 +94,10 @@ class Engine(Protocol):
         """Lowers the number expected next, so that the client sends again; returns what it was."""
         ...
 
+    def set_numbers(self, session: str, incoming: int, outgoing: int) -> None:
+        """Sets the next numbers of a session nobody is connected to; 0 leaves one as it is."""
+        ...
+
     def admit(self, session: str, seconds: float) -> None:
         """Lets the next Logon of a session in; without it the session is shut."""
         ...

@@ -66,6 +66,11 @@ class DataDir:
     # --- the store
 
     @property
+    def roster(self) -> Path:
+        """What operators changed about sessions; private, it holds their credentials' hashes."""
+        return self.root / "roster.json"
+
+    @property
     def store(self) -> Path:
         """Directory of the embedded store: its append-only files and its lock."""
         return _private(self.root / "store")

@@ -102,6 +102,7 @@ class GatewaySettings:
     outbound_stall_seconds: float = 10.0  # one send that takes longer cuts the connection
     logon_hold_seconds: float = 10.0  # for a Logon to arrive once the core has opened its session
     arrival_seconds: float = 0.25  # one Logon at a time is on its way to the engine, so long
+    end_seconds: float = 0.05  # an ending session waits so long for it, and it for the session
     handover_seconds: float = 1.0  # a Logon waits so long for the session's last connection to end
     control_connections_max: int = 256
     store_tail_seconds: int = 120  # how far before the position the session stores are compared
@@ -168,6 +169,7 @@ class LaneSettings:
     """One gateway process: a set of sessions with one store directory and one lock."""
 
     name: str
+    slot: int = -1  # which of the gateways' metrics ports is its own; -1 = by its place
 
 
 @frozen(kw_only=True)
@@ -212,6 +214,7 @@ class SessionSettings:
     read_only: bool = False  # a listener session, whatever its Logon says
     cancel_scope: str = "session"  # whose orders end with the connection: session or firm
     cancel_keeps_gtc: bool = False  # good-till-cancelled orders stay
+    at_run_time: bool = False  # an operator added it: the core has been told, and is not told again
 
 
 @frozen(kw_only=True)

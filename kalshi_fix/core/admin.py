@@ -15,6 +15,7 @@ from kalshi_fix.core import (
     lifecycle,
     limits,
     reference,
+    session_orders,
     settlement,
     switches,
 )
@@ -39,6 +40,7 @@ _HANDLERS: Final[dict[type[Any], Callable[..., Answer]]] = {
     c.DefineAccount: reference.define_account,
     c.DefineSession: reference.define_session,
     c.DefineSegment: reference.define_segment,
+    c.ManageSession: session_orders.manage_session,
     c.DefineSeries: reference.define_series,
     c.DefineMarket: reference.define_market,
     c.Deposit: reference.deposit,

@@ -81,6 +81,25 @@ class DefineSegment:
 
 
 @define(slots=True)
+class ManageSession:
+    """Orders something about a session's connection or numbers.
+
+    ``action``: "logout", "reset" (both sides start at 1, a new epoch) or "set-numbers" (0 = leave
+    this one). The last two only while it is not connected.
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    session: str
+    action: str
+    next_incoming: int = 0
+    next_outgoing: int = 0
+    text: str = ""  # of the Logout
+
+
+@define(slots=True)
 class DefineSeries:
     """Creates or changes a series: the fee schedule of its markets.
 
@@ -322,6 +341,7 @@ AdminCommand = (
     | DefineAccount
     | DefineSession
     | DefineSegment
+    | ManageSession
     | DefineSeries
     | DefineMarket
     | SetMarketStatus

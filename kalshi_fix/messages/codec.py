@@ -52,6 +52,7 @@ COMMAND_KINDS: Final[dict[int, type[c.Command]]] = {
     58: c.StartTradingDay,
     59: c.Quarantine,
     60: c.DefineSegment,
+    61: c.ManageSession,
 }
 
 EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
@@ -66,6 +67,7 @@ EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
     109: e.BalanceChanged,
     110: e.PositionSettled,
     111: e.SessionChanged,
+    112: e.SessionManaged,
     130: e.FirmChanged,
     131: e.AccountChanged,
     132: e.SessionDefined,

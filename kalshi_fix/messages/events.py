@@ -276,6 +276,21 @@ class SessionChanged:
     reason: str  # "" or why the opening is refused
 
 
+@define(slots=True)
+class SessionManaged:
+    """An operator's order to the gateway that serves a session; see ``ManageSession``."""
+
+    number: int
+    at: int
+    firm: str
+    session: str
+    action: str
+    next_incoming: int
+    next_outgoing: int
+    text: str
+    epoch: int
+
+
 FirmEvent = (
     Execution
     | OrderRejected
@@ -288,6 +303,7 @@ FirmEvent = (
     | BalanceChanged
     | PositionSettled
     | SessionChanged
+    | SessionManaged
 )
 Event = FirmEvent | SharedEvent | MarketEvent
 
@@ -317,6 +333,7 @@ __all__ = [
     "SegmentChanged",
     "SessionChanged",
     "SessionDefined",
+    "SessionManaged",
     "SharedEvent",
     "StatusReported",
     "TradeBusted",

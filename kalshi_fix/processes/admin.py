@@ -20,6 +20,7 @@ from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.processes.admin_roster import CHANGES, SessionRoster
 from kalshi_fix.processes.admin_shard import ShardLink
 from kalshi_fix.processes.admin_status import status_row
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
@@ -51,10 +52,24 @@ class AdminService:
         data: DataDir,
         connect: Callable[[str], Bus],
         *,
+        configured: Settings | None = None,
+        follow: Callable[[], bool] = lambda: False,
         metrics: Metrics | None = None,
         log: Log | None = None,
     ) -> None:
+        """Builds the service.
+
+        Args:
+            settings: Of the system.
+            data: Holds its state.
+            connect: A bus of a shard.
+            configured: The settings without what operators changed about sessions.
+            follow: Makes the running processes take up such changes; False: only a restart will.
+            metrics: Of the process this runs in.
+            log: Of the process this runs in.
+        """
         self._settings = settings
+        self._roster = SessionRoster(configured or settings, data, self._change, follow)
         self._log = log or open_log("admin", settings.log, data.log_file("admin"))
         self._tokens = {operator.name: operator.token_scrypt for operator in settings.operators}
         self._nobody = hash_password("")  # an unknown operator costs as much as a wrong token
@@ -117,7 +132,12 @@ class AdminService:
         """Carries one request of an authenticated operator out."""
         try:
             reading = is_reading(request)
-            answer = self._read(request) if reading else self._change(operator, request)
+            if reading:
+                answer = self._read(request)
+            elif request.operation in CHANGES:
+                answer = self._roster.carry_out(operator, request)
+            else:
+                answer = self._change(operator, request)
         except InvalidRequestError as error:
             answer = Answer(status=Status.INVALID, reason=str(error))
         except RefusedError as error:

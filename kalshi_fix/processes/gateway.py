@@ -18,10 +18,12 @@ from kalshi_fix.adapters.engine import EngineConfigError
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir, next_boot
+from kalshi_fix.adapters.roster import lane_slots
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
 from kalshi_fix.processes.gateway_lane import Lane, Surroundings
+from kalshi_fix.processes.gateway_machine import LaneMachine
 from kalshi_fix.processes.gateway_reader import PositionError
 from kalshi_fix.processes.gateway_state import LaneStateError
 
@@ -62,7 +64,8 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     metrics = Metrics(process)
     health = _Health()
-    ports = instance_ports(settings.metrics.gateway, lanes.index(name), len(lanes))
+    slots = lane_slots(settings)
+    ports = instance_ports(settings.metrics.gateway, slots[name], max(slots.values()) + 1)
     try:
         metrics.serve(settings.metrics.host, ports, health.healthy, health.ready)
     except OSError as error:
@@ -71,6 +74,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     with _lock(data.lane_lock(name)) as is_ours:
         if not is_ours:
             return CLEAN
+        machine = LaneMachine.of(data.lane(name) / "machine.json")
         around = Surroundings(
             name=name,
             boot=next_boot(data.lane_boot(name)),
@@ -79,8 +83,9 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
             connect=store.bus,
             metrics=metrics,
             log=log,
+            machine_went_down=machine.went_down(),
         )
-        return _serve(around, health, log)
+        return _serve(around, machine, health, log)
 
 
 def _told_to_stop(seconds: float) -> bool:
@@ -88,7 +93,7 @@ def _told_to_stop(seconds: float) -> bool:
     return signal.sigtimedwait(_STOPPING, seconds) is not None
 
 
-def _serve(around: Surroundings, health: _Health, log: Log) -> int:
+def _serve(around: Surroundings, machine: LaneMachine, health: _Health, log: Log) -> int:
     health.waiting = "recovering"
     try:
         lane = Lane(around)
@@ -102,6 +107,7 @@ def _serve(around: Surroundings, health: _Health, log: Log) -> int:
     except PositionError as error:
         log.critical("position_lost", error=str(error))
         return refuse(f"gateway {around.name}: {error}")
+    machine.running()
     lane.start()
     gc.collect()
     gc.freeze()  # what is there now stays; collections look at what comes and goes
@@ -109,6 +115,7 @@ def _serve(around: Surroundings, health: _Health, log: Log) -> int:
     health.lane = lane
     signal.sigwait(_STOPPING)
     lane.stop()
+    machine.stopped()
     around.metrics.close()
     return CLEAN
 

@@ -6,7 +6,7 @@ that came of it is: commands durable, replies with the engine. Nothing here wait
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, evolve, field
 
@@ -21,7 +21,7 @@ from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
-from kalshi_fix.processes.gateway_outbox import Outgoing
+from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_router import Desk
 from kalshi_fix.processes.gateway_watch import CoreWatch
@@ -196,7 +196,9 @@ def _of_epoch(command: Command, epoch: int) -> Command:
     """The command in a shard's own epoch: shards count the session's resets apart."""
     if getattr(command, "epoch", epoch) == epoch:
         return command
-    return evolve(command, epoch=epoch)
+    client_command: Any = command
+    changed: Command = evolve(client_command, epoch=epoch)
+    return changed
 
 
 def _apology(link: Link, message: FixMessage) -> FixMessage:

@@ -298,6 +298,7 @@ class Lane:
             position=lambda: self._pulse.recorded[index],
             on_session_changed=self._opener.on_session_changed,
             log_out=self._engine.log_out,
+            set_numbers=self._engine.set_numbers,
             acks=self._acks,
             metrics=self._metrics,
             log=self._log,

@@ -167,7 +167,8 @@ class SessionOpener:
         confirmed = max(answer.confirmed for answer in answers)
         high_water = min(answer.high_water for answer in answers)
         epochs = tuple(answer.epoch for answer in answers)
-        link.start_epoch(epochs, confirmed, high_water, is_new=is_reset)
+        is_new = is_reset or bool(link.progress.epochs and epochs != link.progress.epochs)
+        link.start_epoch(epochs, confirmed, high_water, is_new=is_new)
         link.saw_logout = False
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             link.in_doubt_below = self._engine.expect_incoming(link.name, confirmed + 1)

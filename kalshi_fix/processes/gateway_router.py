@@ -17,7 +17,7 @@ from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_link import Link, apply_change, apply_definition
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
-from kalshi_fix.processes.gateway_outbox import Outgoing
+from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_recovery import AlreadySent
 from kalshi_fix.processes.gateway_state import LaneState, Opening
 from kalshi_fix.services.service import Service
@@ -47,10 +47,12 @@ class Router:
     position: Callable[[], int]  # of this shard, as last recorded
     on_session_changed: Callable[[int, e.SessionChanged], None]
     log_out: Callable[[str, str], None]
+    set_numbers: Callable[[str, int, int], None]  # incoming, outgoing; 0 = leave it
     acks: AckTimes
     metrics: GatewayMetrics
     log: Log
     recovery: AlreadySent | None = None  # while events may have been rendered before
+    is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
 
     def take(self, payload: bytes) -> int:
         """Delivers one entry of ``evt``; returns the number of its last event."""
@@ -65,6 +67,8 @@ class Router:
             self._session_changed(event)
         elif isinstance(event, e.SessionDefined):
             self._session_defined(event)
+        elif isinstance(event, e.SessionManaged):
+            self._session_managed(event)
         elif isinstance(event, e.OrderRejected) and event.session in self.links:
             self.metrics.rejects("order", event.reason).inc()
         for desk in self.desks:
@@ -87,6 +91,8 @@ class Router:
         if self.recovery is not None and self.recovery.was_sent(session, message, event.number):
             self.metrics.already_sent.inc()
             return
+        if self.is_doubtful:
+            message = FixMessage(message.msg_type, [(97, "Y"), *message.fields])
         item = Outgoing(message, self.shard_index, event.number)
         ack = self.acks.answered(session, event)
         if ack is not None:
@@ -120,6 +126,23 @@ class Router:
         if event.connection == link.outbox.connection:
             self.log.warning("session_lost_in_core", session=link.name)
             self.log_out(link.name, "SESSION_LOST")
+
+    def _session_managed(self, event: e.SessionManaged) -> None:
+        """What an operator ordered, once: by the first shard's word, before any later opening."""
+        link = self.links.get(event.session)
+        latest = self.state.latest(self.shard, event.session)
+        if link is None or self.shard_index or (latest and latest.number > event.number):
+            return
+        self.log.info("session_managed", session=link.name, action=event.action)
+        if event.action == "logout":
+            if link.outbox.is_here:
+                self.log_out(link.name, event.text or "LOGGED_OUT_BY_OPERATOR")
+        elif not link.outbox.is_here:
+            self.set_numbers(
+                link.name,
+                event.next_incoming or (1 if event.action == "reset" else 0),
+                event.next_outgoing or (1 if event.action == "reset" else 0),
+            )
 
     def _session_defined(self, event: e.SessionDefined) -> None:
         link = self.links.get(event.name)

@@ -77,6 +77,11 @@ class LaneState:
         rows = [row for row in self._rows(shard, session) if row.number <= number]
         return rows[-1] if rows else None
 
+    def latest(self, shard: str, session: str) -> Opening | None:
+        """The last opening known."""
+        rows = self._rows(shard, session)
+        return rows[-1] if rows else None
+
     def last_reset(self, shard: str, session: str) -> int:
         """Event number of the session's last new epoch, 0 where there is none."""
         resets = [row.number for row in self._rows(shard, session) if row.is_reset]

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from kalshi_fix.adapters.children import own_command
 from kalshi_fix.adapters.metrics import INSTANCE_STEP
+from kalshi_fix.adapters.roster import lane_slots
 from kalshi_fix.adapters.settings import Settings
 
 
@@ -58,8 +59,9 @@ def programs(
     for index, shard in enumerate(settings.core.shards):
         port = metrics.core + INSTANCE_STEP * index
         yield program(f"core-{shard}", Phase.CORE, port, "core", "--shard", shard)
-    for index, lane in enumerate(settings.lanes):
-        port = metrics.gateway + INSTANCE_STEP * index
+    slots = lane_slots(settings)
+    for lane in settings.lanes:
+        port = metrics.gateway + INSTANCE_STEP * slots[lane.name]
         yield program(f"gateway-{lane.name}", Phase.GATEWAY, port, "gateway", "--name", lane.name)
     yield program("marketdata", Phase.GATEWAY, metrics.marketdata, "marketdata")
     yield program("edge", Phase.EDGE, metrics.edge, "edge")

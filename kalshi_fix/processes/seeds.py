@@ -109,6 +109,8 @@ def _wanted(settings: Settings, shard: str) -> Iterator[tuple[str, bool, c.Admin
         terms = (segment.message_types, segment.markets, segment.read_only, dict(segment.limits))
         yield f"segment:{segment.name}", False, c.DefineSegment(*head, segment.name, *terms)
     for session in settings.sessions:
+        if session.at_run_time:
+            continue
         yield (
             f"session:{session.name}",
             False,

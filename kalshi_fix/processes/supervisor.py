@@ -18,6 +18,7 @@ from attrs import define, frozen
 
 from kalshi_fix.adapters import children
 from kalshi_fix.adapters.bus import BusError
+from kalshi_fix.adapters.config import ConfigError
 from kalshi_fix.adapters.logs import open_log
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.paths import DataDir
@@ -27,6 +28,7 @@ from kalshi_fix.adapters.store import Store, external_url
 from kalshi_fix.adapters.store_server import DataLock, StoreServer, StoreServerError
 from kalshi_fix.processes.admin import AdminService
 from kalshi_fix.processes.exit_codes import CLEAN, CONFIGURATION, refuse
+from kalshi_fix.processes.followers import Followers
 from kalshi_fix.processes.minder import Minder, ask_readyz, ready_when_running
 from kalshi_fix.processes.programs import (
     STOP_SECONDS,
@@ -57,6 +59,8 @@ class Plan:
     data: DataDir
     port_offset: int = 0
     demo_flow: bool = True
+    configured: Settings | None = None  # without what operators changed about sessions
+    reread: Callable[[], Settings] | None = None  # with it, as it is now
 
 
 @define
@@ -76,6 +80,9 @@ class Supervisor:
         self._data = data
         self._screen = screen
         common = common_options(plan.config, data.root, plan.port_offset)
+        self._plan = plan
+        self._common = common
+        self._followers = Followers(self._take_up)
         self._programs = list(programs(settings, common, demo_flow=plan.demo_flow))
         self._log = open_log("supervisor", settings.log, data.log_file("supervisor"))
         self._lock = DataLock(data)
@@ -190,7 +197,14 @@ class Supervisor:
 
     def _start_admin(self, store: Store) -> None:
         """The admin service is a part of this process."""
-        admin = AdminService(self._settings, self._data, store.bus, metrics=self.metrics)
+        admin = AdminService(
+            self._settings,
+            self._data,
+            store.bus,
+            configured=self._plan.configured,
+            follow=lambda: self._followers.follow(self._settings.admin.answer_seconds),
+            metrics=self.metrics,
+        )
         try:
             admin.start()
         except OSError as error:
@@ -208,6 +222,7 @@ class Supervisor:
                     self._refused = True
                     return False
             self._count()
+            self._followers.turn()
             if done():
                 return True
             if time.monotonic() > tell_at and self.ready():
@@ -215,6 +230,33 @@ class Supervisor:
                 self._screen.progress(f"waiting for {self.ready()}")
             self._stopping.wait(TURN_SECONDS)
         return False
+
+    def _take_up(self) -> bool:
+        """Sessions were changed at run time: new lanes start, old ones stop, the edge reads."""
+        if self._plan.reread is None:
+            return False
+        try:
+            settings = self._plan.reread()
+        except ConfigError as error:
+            self._log.error("sessions_not_taken_up", error=str(error))
+            return False
+        wanted = list(programs(settings, self._common, demo_flow=self._plan.demo_flow))
+        running = {started.minder.name for started in self._running}
+        self._programs = [program for program in wanted if program.name not in running]
+        self._start_phase(Phase.GATEWAY)
+        names = {program.name for program in wanted}
+        for started in list(self._running):
+            minder = started.minder
+            if started.phase is Phase.GATEWAY and minder.name not in names:
+                self._running.remove(started)
+                self._up(minder.name).set(0)
+                seconds = STOP_SECONDS[Phase.GATEWAY]
+                threading.Thread(target=minder.stop, args=(seconds,), daemon=True).start()
+            elif minder.name == "edge" and minder.child is not None:
+                minder.child.send_signal(signal.SIGHUP)
+        self._programs = wanted
+        self._log.info("sessions_taken_up", lanes=len(settings.lanes))
+        return True
 
     def _count(self) -> None:
         for started in self._running:

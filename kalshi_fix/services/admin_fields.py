@@ -127,6 +127,7 @@ entry_id: Final = matching(
     r"[0-9]{1,20}-[0-9]{1,20}", "an entry of the command stream like 1765900000000-0"
 )
 flag: Final = truth
+pem: Final = matching(r"[\x20-\x7e\n]{1,4000}", "a public key in PEM")
 msg_types: Final = listed(matching(r"[A-Za-z0-9]{1,3}", "a MsgType like D or AF"), "['D', 'F']")
 symbols: Final = listed(
     matching(r"[A-Z0-9.-]{1,64}\*?", "a symbol or a prefix with * behind it"), "['KXFED*']"

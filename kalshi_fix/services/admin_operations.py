@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from kalshi_fix.messages import commands as c
-from kalshi_fix.model import MarketStatus, Scope
+from kalshi_fix.model import MarketStatus, Role, Scope
 from kalshi_fix.services import admin_fields as f
 from kalshi_fix.services.admin_fields import Field
 from kalshi_fix.services.admin_view import ShardView
@@ -118,6 +118,10 @@ def _session_switch(*, enabled: bool) -> Operation:
     )
 
 
+def _managed(action: str, *fields: Field) -> Operation:
+    return _on_every_shard(c.ManageSession, Field("session", f.name), *fields, action=action)
+
+
 def _kill_switch(*, killed: bool) -> Operation:
     scope = f.one_of(Scope.SESSION, Scope.FIRM, Scope.EXCHANGE)
     return _on_every_shard(
@@ -187,6 +191,32 @@ OPERATIONS: Final[dict[str, Operation]] = {
         fields=(Field("session", f.name), *SESSION_TERMS),
         base=lambda view, name: view.session_definition(name),
         absent="SESSION_NOT_FOUND",
+    ),
+    "sessions.add": Operation(
+        command=c.DefineSession,
+        reach=Reach.EVERY,
+        fields=(
+            Field("session", f.name),
+            Field("sender_comp_id", f.name),
+            Field("target_comp_id", f.name),
+            Field("role", f.one_of(*Role)),
+            Field("firm", f.name),
+            *SESSION_TERMS,
+        ),
+        fixed={"enabled": True},
+    ),
+    "sessions.remove": _session_switch(enabled=False),
+    "sessions.credentials": Operation(  # changes nothing in the exchange: it is its record
+        command=c.DefineSession,
+        reach=Reach.EVERY,
+        fields=(Field("session", f.name),),
+        base=lambda view, name: view.session_definition(name),
+        absent="SESSION_NOT_FOUND",
+    ),
+    "sessions.logout": _managed("logout", Field("text", f.text, "")),
+    "sessions.reset": _managed("reset"),
+    "sessions.set-numbers": _managed(
+        "set-numbers", Field("next_incoming", f.count, 0), Field("next_outgoing", f.count, 0)
     ),
     "sessions.enable": _session_switch(enabled=True),
     "sessions.disable": _session_switch(enabled=False),

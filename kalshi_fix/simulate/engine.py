@@ -123,6 +123,15 @@ class SimulatedEngine:
         """See `Acceptor`."""
         return self._sessions[session].store.incoming
 
+    def set_numbers(self, session: str, incoming: int, outgoing: int) -> None:
+        """See `Acceptor`."""
+        store = self._sessions[session].store
+        if incoming == outgoing == 1:
+            store.reset()
+            return
+        store.incoming = incoming or store.incoming
+        store.outgoing = outgoing or store.outgoing
+
     def log_out(self, session: str, text: str) -> None:
         """See `Acceptor`."""
         self._sessions[session].log_out(text)

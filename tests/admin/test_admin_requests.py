@@ -90,7 +90,42 @@ TABLE = [
         {"account": "A-1", "amount": "0.000001"},
         c.Withdraw(*HEAD, "A-1", 1),
     ),
-    ("firms.define", {"firm": "GAMMA"}, c.DefineFirm(*HEAD, "GAMMA", "")),
+    (
+        "firms.define",
+        {"firm": "GAMMA", "roles": ["NR", "DC"]},
+        c.DefineFirm(*HEAD, "GAMMA", "", ("NR", "DC")),
+    ),
+    (
+        "segments.define",
+        {
+            "segment": "S", "message_types": ["D"], "markets": ["KX*"],
+            "limits": {"open_orders": "9"},
+        },
+        c.DefineSegment(*HEAD, "S", ("D",), ("KX*",), read_only=False, limits={"open_orders": 9}),
+    ),
+    (
+        "sessions.add",
+        {
+            "session": "N", "sender_comp_id": "N", "target_comp_id": "KalshiNR", "role": "NR",
+            "firm": "ALPHA", "accounts": ["A-1"], "cancel_on_disconnect": True,
+            "cancel_scope": "firm", "max_order_age": "5",
+        },
+        c.DefineSession(
+            *HEAD, "N", "N", "KalshiNR", "NR", "ALPHA", ("A-1",), cancel_on_disconnect=True,
+            cancel_scope="firm", max_order_age=5_000_000_000,
+        ),
+    ),
+    (
+        "sessions.logout",
+        {"session": "N", "text": "BYE"},
+        c.ManageSession(*HEAD, "N", "logout", text="BYE"),
+    ),
+    ("sessions.reset", {"session": "N"}, c.ManageSession(*HEAD, "N", "reset")),
+    (
+        "sessions.set-numbers",
+        {"session": "N", "next_incoming": "5", "next_outgoing": "7"},
+        c.ManageSession(*HEAD, "N", "set-numbers", 5, 7),
+    ),
     ("firms.unlock", {"firm": "ALPHA"}, c.UnlockFirm(*HEAD, "ALPHA")),
     (
         "series.define",
@@ -144,8 +179,9 @@ def test_an_operation_is_its_command(operation: str, args: Any, command: object)
 
 
 def test_every_operation_stands_in_the_table_above() -> None:
-    # sessions.enable and .disable change what exists: tested below
-    tested = {row[0] for row in TABLE} | {"sessions.enable", "sessions.disable"}
+    # these change a session that exists: tested below
+    verbs = ("enable", "disable", "remove", "credentials", "change")
+    tested = {row[0] for row in TABLE} | {f"sessions.{verb}" for verb in verbs}
     assert tested == set(OPERATIONS)
 
 
@@ -231,12 +267,24 @@ SESSION = e.SessionDefined(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("verb", "enabled"), [("enable", True), ("disable", False)])
+@pytest.mark.parametrize(
+    ("verb", "enabled"),
+    [("enable", True), ("disable", False), ("remove", False), ("credentials", True)],
+)
 def test_a_session_switch_leaves_the_rest_of_the_session_alone(verb: str, enabled: bool) -> None:
     command = command_of(f"sessions.{verb}", {"session": "ALPHA-RT"}, view_with(SESSION))
     assert command == c.DefineSession(
         *HEAD, "ALPHA-RT", "ALPHA-RT", "KalshiRT", "RT", "ALPHA", ("A-1", "A-2"),
         enabled=enabled, cancel_on_disconnect=True, max_order_age=99,
+    )  # fmt: skip
+
+
+def test_a_change_of_a_session_keeps_what_is_not_named() -> None:
+    args = {"session": "ALPHA-RT", "segment": "S", "read_only": "yes", "markets": []}
+    command = command_of("sessions.change", args, view_with(SESSION))
+    assert command == c.DefineSession(
+        *HEAD, "ALPHA-RT", "ALPHA-RT", "KalshiRT", "RT", "ALPHA", ("A-1", "A-2"), enabled=True,
+        cancel_on_disconnect=True, max_order_age=99, segment="S", read_only=True,
     )  # fmt: skip
 
 
@@ -268,7 +316,9 @@ def test_reference_data_kill_switch_limits_and_pauses_reach_every_shard() -> Non
     every = {name for name, operation in OPERATIONS.items() if operation.reach is Reach.EVERY}
     assert every == {
         "exchange.pause", "exchange.resume", "accounts.define", "firms.define", "firms.unlock",
-        "series.define", "sessions.enable", "sessions.disable", "limits.set", "kill", "unkill",
+        "series.define", "segments.define", "limits.set", "kill", "unkill", "sessions.enable",
+        "sessions.disable", "sessions.add", "sessions.remove", "sessions.change",
+        "sessions.credentials", "sessions.logout", "sessions.reset", "sessions.set-numbers",
     }  # fmt: skip
 
 
