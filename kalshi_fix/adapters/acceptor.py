@@ -77,8 +77,9 @@ def _guarded(
     def guarded(self: "_Application", *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return callback(self, *args, **kwargs)
-        except _ANSWERS:
-            raise
+        except _ANSWERS as answer:
+            # the bindings never let go of it: at least it does not keep what these frames hold
+            raise answer.with_traceback(None) from None
         except BaseException as error:
             self.fail(callback.__name__, error)
             raise  # not reached: the process is gone

@@ -108,8 +108,9 @@ class GatewaySettings:
     store_tail_seconds: int = 120  # how far before the position the session stores are compared
     store_tail_messages: int = 20_000  # and at least so many messages of each
     resend_messages_max: int = 200_000  # that one session may have sent again at once ...
-    resend_messages_per_second: int = 2_000  # ... and how fast that comes back; then Logout
-    admin_faults_max: int = 100  # of one connection; then Logout
+    resend_messages_per_minute: int = 120_000  # ... and how fast that comes back; then Logout
+    admin_faults_max: int = 100  # faulty administrative messages of one session at once ...
+    admin_faults_per_minute: int = 10  # ... and how fast that comes back; then Logout
     unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
 
 

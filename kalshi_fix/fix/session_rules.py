@@ -18,6 +18,7 @@ from kalshi_fix.model import NANOS
 SEQUENCE_DIGITS_MAX: Final = 18
 COMP_ID_TEXT: Final = "CompID problem"
 _REQUEST_COST: Final = 10  # messages: what the shortest answer to a ResendRequest is worth
+_MINUTE: Final = 60 * NANOS
 _SEQUENCE_RESET: Final = "4"
 _RESEND_REQUEST: Final = "2"
 
@@ -119,31 +120,33 @@ def number(text: str) -> int:
 # --- how much may be asked for again ---------------------------------------------------------
 
 
-@define(slots=True)
-class ResendBudget:
-    """Messages one session may have sent again: a burst, refilled steadily.
+def resend_cost(request: FixMessage, next_outgoing: int) -> int:
+    """Messages that the answer to a ResendRequest without a fault holds, or is worth."""
+    begin, end = number(request.get(7)), number(request.get(16))
+    last = min(end or next_outgoing - 1, next_outgoing - 1)
+    return max(_REQUEST_COST, last - begin + 1)
 
-    A request is answered while a message is left, and may leave a debt: a client that has lost
+
+@define(slots=True)
+class Budget:
+    """Units that may be spent at once, refilled steadily.
+
+    Whoever has one left may spend any number, and has a debt then: a client that has lost
     everything can always have everything, but not over and over.
     """
 
-    messages_max: int
-    messages_per_second: int
-    _left_nanos: int = field(init=False, default=-1)  # in messages times NANOS; -1 = never used
-    _at: int = field(init=False, default=0)
+    units_max: int
+    units_per_minute: int
+    _left_nanos: int = field(init=False, default=0)  # in units times a minute
+    _at: int = field(init=False, default=0)  # 0 = never used
 
-    def spend(self, request: FixMessage, next_outgoing: int, at: int) -> bool:
-        """Whether this ResendRequest is answered; ``at`` in ns of any steady clock."""
-        full = self.messages_max * NANOS
-        if self._at == 0:
-            self._left_nanos = full
-        else:
-            refill = (at - self._at) * self.messages_per_second
-            self._left_nanos = min(full, self._left_nanos + refill)
+    def spend(self, units: int, at: int) -> bool:
+        """Whether it was there; ``at`` in ns of any steady clock, above 0."""
+        full = self.units_max * _MINUTE
+        refilled = self._left_nanos + (at - self._at) * self.units_per_minute
+        self._left_nanos = min(full, refilled) if self._at else full
         self._at = at
-        if self._left_nanos < NANOS:
+        if self._left_nanos < _MINUTE:
             return False
-        begin, end = number(request.get(7)), number(request.get(16))
-        last = min(end or next_outgoing - 1, next_outgoing - 1)
-        self._left_nanos -= max(_REQUEST_COST, last - begin + 1) * NANOS
+        self._left_nanos -= units * _MINUTE
         return True

@@ -14,7 +14,7 @@ from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix import tables
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import malformed
-from kalshi_fix.fix.session_rules import SessionFault, admin_fault, message_fault
+from kalshi_fix.fix.session_rules import SessionFault, admin_fault, message_fault, resend_cost
 from kalshi_fix.processes.gateway_link import Link
 
 RESEND_LIMIT: Final = "RESEND_LIMIT too many messages asked for again"
@@ -26,7 +26,6 @@ class SessionGuard:
     """Judges the messages of every session of a lane."""
 
     secret: str
-    admin_faults_max: int  # of one connection
     log: Log
 
     def application(self, link: Link, message: FixMessage) -> SessionFault | None:
@@ -49,13 +48,12 @@ class SessionGuard:
             refusal = admin_fault(message, expected, next_outgoing)
             fault = SessionFault(refusal) if refusal is not None else None
         if fault is not None:
-            link.admin_faults += 1
-            if link.admin_faults > self.admin_faults_max:
+            if not link.fault_budget.spend(1, time.monotonic_ns()):
                 return self._ended(link, FAULT_LIMIT)
             return fault
         if message.msg_type == "2":
-            now = time.monotonic_ns()
-            if not link.resend_budget.spend(message, next_outgoing, now):
+            cost = resend_cost(message, next_outgoing)
+            if not link.resend_budget.spend(cost, time.monotonic_ns()):
                 return self._ended(link, RESEND_LIMIT)
         return None
 

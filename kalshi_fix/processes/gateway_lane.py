@@ -23,7 +23,7 @@ from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import SessionSettings, Settings
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.session_rules import ResendBudget
+from kalshi_fix.fix.session_rules import Budget
 from kalshi_fix.fix.time_text import utc_text
 from kalshi_fix.model import NANOS, Role
 from kalshi_fix.processes.gateway_acks import AckTimes
@@ -205,9 +205,7 @@ class Lane:
 
     def _build_engine(self) -> Acceptor:
         markets = {m.symbol: m.shard for m in self._around.settings.markets}
-        guard = SessionGuard(
-            secret=self._secret, admin_faults_max=self._limits.admin_faults_max, log=self._log
-        )
+        guard = SessionGuard(secret=self._secret, log=self._log)
         intake = Intake(
             desks=self._desks,
             writers=self._writers,
@@ -262,10 +260,10 @@ class Lane:
             opened=lambda: self._pulse.someone_came(),  # noqa: PLW0108 - made after the links
         )
         self._metrics.session_up(session.name).set(0)
-        budget = ResendBudget(
-            self._limits.resend_messages_max, self._limits.resend_messages_per_second
-        )
-        return Link(session, self._views[session.name], engine, outbox, budget)
+        limits = self._limits
+        resends = Budget(limits.resend_messages_max, limits.resend_messages_per_minute)
+        faults = Budget(limits.admin_faults_max, limits.admin_faults_per_minute)
+        return Link(session, self._views[session.name], engine, outbox, resends, faults)
 
     def _build_opener(self) -> SessionOpener:
         limits = OpeningLimits(

@@ -9,7 +9,7 @@ from attrs import define, field
 from kalshi_fix.adapters.engine import EngineSession
 from kalshi_fix.adapters.settings import SessionSettings
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.session_rules import ResendBudget
+from kalshi_fix.fix.session_rules import Budget
 from kalshi_fix.messages.entitlement import common
 from kalshi_fix.messages.events import SessionChanged, SessionDefined
 from kalshi_fix.model import Role
@@ -26,7 +26,8 @@ class Link:
     view: SessionView
     engine: EngineSession
     outbox: Outbox
-    resend_budget: ResendBudget
+    resend_budget: Budget  # messages
+    fault_budget: Budget  # faulty administrative messages
     progress: Progress = field(factory=Progress)
     high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
     in_doubt_below: int = 0  # the process before this one had these, and may have passed them on
@@ -34,7 +35,6 @@ class Link:
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
-    admin_faults: int = 0  # on the present connection
     received_at: float = 0.0  # its last application message, monotonic
 
     @property

@@ -60,7 +60,6 @@ class Shell:
     def on_logon(self, session: str) -> None:
         """Reports may go out."""
         link = self.links[session]
-        link.admin_faults = 0
         link.outbox.open()
         self.metrics.session_up(session).set(1)
         self.log.info("session_up", session=session, connection=link.outbox.connection)

@@ -296,6 +296,27 @@ def test_the_last_logout_reaches_a_client_that_is_still_sending() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_logout_of_the_engine_ends_the_connection_whether_it_is_answered_or_not(
+    cut: bool,
+) -> None:
+    async def test() -> None:
+        async with rig(edge_settings(*ONE, logout_seconds=0.2)) as found:
+            client = await found.logged_on()
+            logout = encode("5", [(34, "2"), (49, "KalshiRT"), (56, "A-RT"), (58, "enough")])
+            writer = found.engine.writers[0]
+            half = logout.index(b"35=5") + 2 if cut else len(logout)
+            sent = found.count('edge_bytes_total{direction="out"}')
+            writer.write(logout[:half])
+            await until(lambda: found.count('edge_bytes_total{direction="out"}') == sent + half)
+            writer.write(logout[half:])
+            assert (await client.receive())[58] == "enough"
+            assert await client.end() == b""
+            await until(lambda: found.count(ENDED % "engine"))
+
+    run(test)
+
+
 def test_a_client_that_half_closes_still_gets_its_answer() -> None:
     async def test() -> None:
         async with rig(edge_settings(*ONE)) as found:

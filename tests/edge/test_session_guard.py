@@ -1,6 +1,8 @@
 """What the edge marks, byte for byte, and what it does not touch."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kalshi_fix.adapters.control import FAULT_TAG, fault_mark, read_fault_mark
 from kalshi_fix.adapters.edge.frames import FrameReader, encode, split
@@ -43,6 +45,24 @@ def test_a_message_cut_into_chunks_is_marked_once_complete() -> None:
     parts = [whole.feed(BAD[at : at + 7]).forward for at in range(0, len(BAD), 7)]
     assert parts[:-1] == [b""] * (len(parts) - 1)
     assert split(parts[-1])[3] == (FAULT_TAG, f"{SECRET};15;448")
+
+
+@given(
+    frames=st.lists(st.sampled_from([GOOD, BAD, PLAIN, b"junk", GOOD[:-2] + b"9\x01"]), max_size=8),
+    cuts=st.lists(st.integers(1, 60), max_size=20),
+)
+def test_however_it_is_cut_a_stream_gives_the_same_messages(
+    frames: list[bytes], cuts: list[int]
+) -> None:
+    stream = b"".join(frames)
+    parts = reader()
+    forward, at = b"", 0
+    for cut in [*cuts, len(stream)]:
+        forward += parts.feed(stream[at : at + cut]).forward
+        at += cut
+    marked = reader().feed(BAD).forward
+    passed = {GOOD: GOOD, PLAIN: PLAIN, BAD: marked}
+    assert forward == b"".join(passed.get(frame, b"") for frame in frames)
 
 
 @pytest.mark.parametrize(

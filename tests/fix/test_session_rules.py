@@ -3,7 +3,7 @@
 import pytest
 
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.session_rules import ResendBudget, admin_fault, message_fault
+from kalshi_fix.fix.session_rules import Budget, admin_fault, message_fault, resend_cost
 from kalshi_fix.model import NANOS
 
 EXPECTED, NEXT_OUTGOING = 7, 5
@@ -79,26 +79,30 @@ def test_a_sequence_reset_may_repeat_without_its_original_time() -> None:
     assert message_fault(FixMessage("4", header((43, "Y"))), "A", "X") is None
 
 
-def ask(budget: ResendBudget, begin: int, end: int, at: int) -> bool:
-    return budget.spend(FixMessage("2", [(7, str(begin)), (16, str(end))]), 1_001, at)
+@pytest.mark.parametrize(
+    ("begin", "end", "cost"),
+    [(1, 0, 1_000), (1, 999_999_999, 1_000), (501, 600, 100), (1_000, 0, 10), (7, 7, 10)],
+)
+def test_a_resend_request_costs_what_its_answer_holds(begin: int, end: int, cost: int) -> None:
+    request = FixMessage("2", [(7, str(begin)), (16, str(end))])
+    assert resend_cost(request, 1_001) == cost
 
 
 def test_everything_can_be_had_once_and_again_only_when_the_debt_is_paid() -> None:
-    budget = ResendBudget(messages_max=100, messages_per_second=10)
-    assert ask(budget, 1, 0, NANOS)  # all 1,000 of them: leaves a debt of 900
-    assert not ask(budget, 1, 10, NANOS + 1)
-    assert not ask(budget, 1, 10, 91 * NANOS)
-    assert ask(budget, 1, 10, 91 * NANOS + NANOS // 5)
+    budget = Budget(units_max=100, units_per_minute=600)
+    assert budget.spend(1_000, NANOS)  # leaves a debt of 900
+    assert not budget.spend(1, NANOS + 1)
+    assert not budget.spend(1, 91 * NANOS)
+    assert budget.spend(1, 91 * NANOS + NANOS // 10)
 
 
-def test_small_requests_cost_what_an_answer_is_worth() -> None:
-    budget = ResendBudget(messages_max=100, messages_per_second=1)
-    answered = [ask(budget, 1, 1, NANOS) for _ in range(12)]
-    assert answered == [True] * 10 + [False] * 2
+def test_a_budget_is_spent_to_the_last_unit() -> None:
+    budget = Budget(units_max=3, units_per_minute=1)
+    assert [budget.spend(1, NANOS) for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_budget_never_grows_beyond_its_size() -> None:
-    budget = ResendBudget(messages_max=20, messages_per_second=10)
-    assert ask(budget, 1, 1, NANOS)
+    budget = Budget(units_max=2, units_per_minute=60)
+    assert budget.spend(1, NANOS)
     late = 10_000 * NANOS
-    assert [ask(budget, 1, 1, late) for _ in range(3)] == [True, True, False]
+    assert [budget.spend(1, late) for _ in range(3)] == [True, True, False]

@@ -57,7 +57,7 @@ def test_a_verdict_logout_does_not_count_as_a_message_of_the_client(tmp_path: Pa
 
 
 def test_asking_for_everything_over_and_over_ends_the_session(tmp_path: Path) -> None:
-    with rig(tmp_path, resend_messages_max=30, resend_messages_per_second=1) as system:
+    with rig(tmp_path, resend_messages_max=30, resend_messages_per_minute=1) as system:
         client = system.client("ALPHA-RT")
         client.log_on(reset=True)
         answers = []
@@ -74,7 +74,7 @@ def test_asking_for_everything_over_and_over_ends_the_session(tmp_path: Path) ->
 def test_faulty_administrative_messages_end_the_session_in_time(
     tmp_path: Path, faults: int
 ) -> None:
-    with rig(tmp_path, admin_faults_max=faults) as system:
+    with rig(tmp_path, admin_faults_max=faults, admin_faults_per_minute=1) as system:
         client = system.client("ALPHA-RT")
         client.log_on(reset=True)
         for _ in range(faults):
