@@ -14,7 +14,7 @@ import struct
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,21 +22,36 @@ LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
 _FOUR_BYTES: Final = bytes(4)
 _STAND_IN_SECONDS: Final = 1.0
+_POLITE_SECONDS: Final = 0.05  # what is there only for a moment goes by itself
 _PATIENCE_SECONDS: Final = 0.001
 _TASKS: Final = Path("/proc/self/task")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 
 
+@contextmanager
+def _looked_at(descriptor: int) -> Iterator[socket.socket]:
+    """A socket by its number, borrowed: nothing is opened or closed, no number is used up.
+
+    Raises:
+        OSError: the number is no socket's.
+    """
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()
+
+
 def _sockets() -> Iterator[tuple[int, socket.socket]]:
-    """Every IPv4 socket of this process: its descriptor, and a private duplicate to ask."""
+    """Every IPv4 socket of this process, by its number."""
     for link in tuple(_DESCRIPTORS.iterdir()):
         descriptor = int(link.name)
-        with suppress(OSError):  # closed since, or not a socket after all
+        with suppress(OSError):  # closed since, or not a socket
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 continue
-            with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-                if duplicate.family == socket.AF_INET:
-                    yield descriptor, duplicate
+            with _looked_at(descriptor) as found:
+                if found.family == socket.AF_INET:
+                    yield descriptor, found
 
 
 def listening_everywhere() -> set[int]:
@@ -55,7 +70,7 @@ def move_to_loopback(descriptor: int) -> int:
     The accepting thread may sit in ``accept`` on the old socket; one connection of our own lets it
     go on to the new one, and the old one is gone.
     """
-    with socket.socket(fileno=os.dup(descriptor)) as old:
+    with _looked_at(descriptor) as old:
         old_port = old.getsockname()[1]
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as new:
         new.bind((LOOPBACK, 0))
@@ -68,112 +83,110 @@ def move_to_loopback(descriptor: int) -> int:
     return port
 
 
+def connections_on(port: int) -> set[int]:
+    """Descriptors of the connections to a listener of this process."""
+    return {
+        descriptor
+        for descriptor, found in _sockets()
+        if found.getsockname()[1] == port
+        and not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    }
+
+
 def descriptor_in_use(thread_id: int, port: int) -> int | None:
     """The connection on ``port`` that a thread's present system call (a send) works on."""
     with suppress(OSError, ValueError, IndexError):  # the thread is gone, or in no system call
-        descriptor = int(_system_call(thread_id)[1], 16)
-        if _is_connection(descriptor, port):
+        call = (_TASKS / str(thread_id) / "syscall").read_text().split()
+        descriptor = int(call[1], 16)
+        if descriptor in connections_on(port):
             return descriptor
     return None
 
 
-def descriptor_waited_on(thread_id: int, port: int) -> int | None:
-    """The connection on ``port`` that a thread waits on in ``poll``, where it does just now.
-
-    The engine tells nobody which socket a session has; but its thread says so to the kernel.
-    """
-    with suppress(OSError, ValueError, IndexError, struct.error):
-        call = _system_call(thread_id)
-        address = int(call[1], 16)  # of a struct pollfd on the thread's stack
-        with Path("/proc/self/mem").open("rb", buffering=0) as memory:
-            memory.seek(address)
-            (descriptor,) = struct.unpack("i", memory.read(4))
-        if _system_call(thread_id) == call and _is_connection(descriptor, port):
-            return int(descriptor)
-    return None
-
-
-def _system_call(thread_id: int) -> list[str]:
-    """Number, arguments, stack and instruction pointers; ``running`` fails in the caller."""
-    return (_TASKS / str(thread_id) / "syscall").read_text().split()
-
-
-def _is_connection(descriptor: int, port: int) -> bool:
-    if descriptor < 0:
-        return False
-    with socket.socket(fileno=os.dup(descriptor)) as found:
-        return found.family == socket.AF_INET and found.getsockname()[1] == port
-
-
-def _is_socket(descriptor: int) -> bool:
-    try:
-        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
-    except OSError:  # free again
-        return True
+def shut_down(descriptor: int) -> None:
+    """Ends a connection both ways: a blocked send returns, the engine sees the peer gone."""
+    with suppress(OSError), _looked_at(descriptor) as found:
+        found.shutdown(socket.SHUT_RDWR)
 
 
 class DescriptorTakenError(Exception):
     """Somebody keeps the number of a socket the engine is about to look at once more."""
 
 
+class Ended:
+    """A connection whose peer is gone, to stand in for others."""
+
+    def __init__(self) -> None:
+        self._socket, other = socket.socketpair()
+        other.close()
+
+    def take(self, number: int) -> None:
+        """Takes a number that was closed this moment, before the engine looks at it again.
+
+        Where another connection got it in between and keeps it, that one is ended: its peer comes
+        back, and nobody else reads its bytes.
+
+        Raises:
+            DescriptorTakenError: the number cannot be had.
+        """
+        started = time.monotonic()
+        while (waited := time.monotonic() - started) < _STAND_IN_SECONDS:
+            got = fcntl.fcntl(self._socket.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
+            if got == number:
+                return
+            os.close(got)
+            with suppress(OSError):  # free again
+                if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                    return  # a file: the engine's look at it fails, as it should
+            if waited > _POLITE_SECONDS:
+                shut_down(number)
+            time.sleep(_PATIENCE_SECONDS)
+        raise DescriptorTakenError(f"descriptor {number}")
+
+    def leave(self, number: int) -> None:
+        """Gives a number back, if it is still taken."""
+        with suppress(OSError):  # the engine closes all at its end
+            if os.path.samestat(os.fstat(number), os.fstat(self._socket.fileno())):
+                os.close(number)
+
+    def close(self) -> None:
+        """Lets go of the connection itself."""
+        self._socket.close()
+
+
 class Wire:
-    """A session's socket, held by a descriptor of our own: never another one that took its number.
+    """A session's socket, by the number the engine uses.
 
     Asked before a report is sent without a queue, shut when a client does not read, and followed
-    by a stand-in when the engine has closed it.
+    by an ended connection when the engine has closed it.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._engines_number = descriptor
-        self._socket = socket.socket(fileno=os.dup(descriptor))
-        self._number = self._socket.fileno()
-        self._ended, other = socket.socketpair()
-        other.close()  # reading from the one left says that the peer is gone
+    def __init__(self, descriptor: int, ended: Ended) -> None:
+        self.number = descriptor
+        self.is_over = False  # the engine has closed it
+        self._ended = ended
+        self._identity = os.fstat(descriptor)
 
     def unsent_bytes(self) -> int:
-        """What the kernel still holds for the other side."""
-        (waiting,) = struct.unpack("i", fcntl.ioctl(self._number, termios.TIOCOUTQ, _FOUR_BYTES))
+        """What the kernel still holds for the other side.
+
+        Raises:
+            OSError: it was closed this moment.
+        """
+        (waiting,) = struct.unpack("i", fcntl.ioctl(self.number, termios.TIOCOUTQ, _FOUR_BYTES))
         return int(waiting)
 
     def shut(self) -> None:
         """Ends the connection both ways: a blocked send returns."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            if os.path.samestat(os.fstat(self.number), self._identity):
+                shut_down(self.number)
 
     def stand_in(self) -> None:
-        """The engine has just closed its number: an ended connection takes the place.
-
-        Called on the engine's thread, before it looks again. Where another connection got the
-        number in between, that one is ended: its client comes back, and nobody reads its bytes.
-
-        Raises:
-            DescriptorTakenError: the number cannot be had.
-        """
-        self._socket.close()
-        deadline = time.monotonic() + _STAND_IN_SECONDS
-        while time.monotonic() < deadline:
-            at_least = self._engines_number
-            number = fcntl.fcntl(self._ended.fileno(), fcntl.F_DUPFD_CLOEXEC, at_least)
-            if number == at_least:
-                return
-            os.close(number)
-            if not _is_socket(at_least):
-                return  # a file: the engine's look at it fails, as it should
-            shut_down(at_least)
-            time.sleep(_PATIENCE_SECONDS)
-        raise DescriptorTakenError(f"descriptor {self._engines_number}")
+        """The engine has just closed its number; called on its thread. See `Ended.take`."""
+        self.is_over = True
+        self._ended.take(self.number)
 
     def close(self) -> None:
-        """Lets go; once the engine's thread is gone, also of the number it used."""
-        with suppress(OSError):  # not ours, or not there: the engine closes all at its end
-            stand_in = os.fstat(self._engines_number)
-            if os.path.samestat(stand_in, os.fstat(self._ended.fileno())):
-                os.close(self._engines_number)
-        self._socket.close()
-        self._ended.close()
-
-
-def shut_down(descriptor: int) -> None:
-    """Ends a connection both ways: a blocked send returns, the engine sees the peer gone."""
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as found:
-        found.shutdown(socket.SHUT_RDWR)
+        """The engine's thread is gone: nobody needs to stand in any more."""
+        self._ended.leave(self.number)

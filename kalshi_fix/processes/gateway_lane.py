@@ -17,28 +17,29 @@ from kalshi_fix.adapters.acceptor import Acceptor
 from kalshi_fix.adapters.bus import Bus
 from kalshi_fix.adapters.control import OpenAnswer
 from kalshi_fix.adapters.engine import EngineSettings
-from kalshi_fix.adapters.fix_store import Sent, refused_ids, refused_numbers, tail
+from kalshi_fix.adapters.engine_numbers import Arrivals
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import SessionSettings, Settings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.session_rules import Budget
-from kalshi_fix.fix.time_text import utc_text
-from kalshi_fix.model import NANOS, Role
+from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
+from kalshi_fix.processes.gateway_findings import already_sent, take_up
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
+from kalshi_fix.processes.gateway_machine import raise_numbers
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
-from kalshi_fix.processes.gateway_outbox import Outbox, OutboxLimits, Outgoing
+from kalshi_fix.processes.gateway_outbox import Outbox, OutboxLimits
+from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
 from kalshi_fix.processes.gateway_reader import EventReader
-from kalshi_fix.processes.gateway_recovery import AlreadySent
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
 from kalshi_fix.processes.gateway_state import LaneState
@@ -68,6 +69,7 @@ class Surroundings:
     metrics: Metrics
     log: Log
     dictionary: Path = DICTIONARY
+    machine_went_down: bool = False  # the session stores may have lost their ends
 
 
 class Lane:
@@ -93,6 +95,7 @@ class Lane:
             backlog=self._backlog,
         )
         self.links: dict[str, Link] = {}
+        self._arrivals = Arrivals(self._limits.arrival_seconds, self._limits.end_seconds)
         self._books = [ConfirmedBook(self.links, index) for index in range(len(self._shards))]
         self._watches = [
             CoreWatch(around.connect(shard), self._limits.stalled_core_ms) for shard in self._shards
@@ -102,6 +105,8 @@ class Lane:
         self._secret = secrets.token_hex(_SECRET_BYTES)
         self._engine = self._build_engine()
         self.links.update({session.name: self._link(session) for session in self._sessions})
+        if around.machine_went_down:
+            raise_numbers(self._engine, self.links.values(), around.data.fix_store(around.name))
         self._opener = self._build_opener()
         self._routers = [self._router(index) for index in range(len(self._shards))]
         self._readers = [
@@ -122,15 +127,27 @@ class Lane:
             BusError: the store cannot be read; may be called again.
             PositionError: the store lost events this lane has read.
         """
+        doubtful = self._around.machine_went_down
         for index, shard in enumerate(self._shards):
             router = self._routers[index]
             recorded = self._watches[index].bus.positions().get(self._process.name)
             position = recorded.number if recorded else 0
             self._pulse.recorded[index] = position
-            self._take_up(index, position)
-            router.recovery = self._already_sent(shard, recorded.at if recorded else 0)
+            take_up(self.links, self._state, shard, position)
+            router.recovery = already_sent(
+                self.links,
+                self._state,
+                shard,
+                self._around.data.fix_store(self._around.name),
+                recorded_at=recorded.at if recorded else 0,
+                limits=self._limits,
+                shards=len(self._shards),
+            )
+            router.is_doubtful = doubtful
+            if doubtful:
+                router.recovery.forget_sent()
             done = self._readers[index].catch_up(position)
-            router.recovery = None
+            router.recovery, router.is_doubtful = None, False
             self._log.info("recovered", shard=shard, position=position, events_until=done)
 
     def start(self) -> None:
@@ -141,14 +158,15 @@ class Lane:
         for reader in self._readers:
             reader.start()
         self._start_feeds()
-        port = self._engine.start()
-        self._pulse.start()
+        # first, so that the number it keeps is below any that the engine's connections get
         self._control = ControlServer(
             self._around.data.control_socket(self._around.name),
             self._opener.open,
             self._limits.control_connections_max,
             self._log,
         )
+        port = self._engine.start()
+        self._pulse.start()
         self._control.start()
         self._log.info("gateway_serving", engine_port=port, sessions=len(self.links))
 
@@ -223,6 +241,8 @@ class Lane:
             guard=guard,
             secret=self._secret,
             lost=self._lost,
+            arrived=self._arrived,
+            arrivals=self._arrivals,
             metrics=self._metrics,
             log=self._log,
         )
@@ -257,7 +277,6 @@ class Lane:
             metrics=self._metrics,
             log=self._log,
             keeps_history=engine.keeps_sequence and not session.reset_on_logon,
-            opened=lambda: self._pulse.someone_came(),  # noqa: PLW0108 - made after the links
         )
         self._metrics.session_up(session.name).set(0)
         limits = self._limits
@@ -272,16 +291,13 @@ class Lane:
             handover_seconds=self._limits.handover_seconds,
         )
 
-        def address() -> OpenAnswer:
-            return OpenAnswer(port=self._engine.port, secret=self._secret)
-
         return SessionOpener(
             self.links,
             self._process,
             self._engine,
             limits,
             shards=len(self._shards),
-            address=address,
+            let_in=self._let_in,
             log=self._log,
         )
 
@@ -301,6 +317,24 @@ class Lane:
             metrics=self._metrics,
             log=self._log,
         )
+
+    def _let_in(self, connection: str) -> OpenAnswer:
+        """One connection at a time comes to the engine.
+
+        A Logon inside a session comes over the connection that is there already.
+        """
+        address = OpenAnswer(port=self._engine.port, secret=self._secret)
+        if any(link.outbox.serves(connection) for link in self.links.values()):
+            return address
+        self._arrivals.come(connection)
+        return address
+
+    def _arrived(self, link: Link | None, connection: str) -> None:
+        """Its Logon is with the engine: now it can be told which connection is its own."""
+        wire = self._engine.wire(link.name) if link is not None else None
+        if link is not None and wire is not None:
+            link.outbox.wires.attach(wire)
+        self._arrivals.came(connection)
 
     def _build_pulse(self) -> Pulse:
         return Pulse(
@@ -337,32 +371,3 @@ class Lane:
 
     def _backlog(self, session: str) -> int:
         return self.links[session].outbox.backlog()
-
-    # --- recovery
-
-    def _take_up(self, index: int, position: int) -> None:
-        """The sessions' flags as they were at the position."""
-        for link in self.links.values():
-            opening = self._state.at(self._shards[index], link.name, position)
-            if opening is not None:
-                link.view.epoch = opening.epoch
-                link.view.listener = opening.listener
-                link.view.venue_tags = opening.venue_tags
-                link.view.settlement_reports = opening.settlement_reports
-
-    def _already_sent(self, shard: str, recorded_at: int) -> AlreadySent:
-        """What the session stores show as sent, and as refused."""
-        since = utc_text(
-            max(0, recorded_at - self._limits.store_tail_seconds * NANOS), microseconds=False
-        )
-        store = self._around.data.fix_store(self._around.name)
-        sent: dict[str, list[Sent]] = {}
-        for link in self.links.values():
-            if not link.engine.keeps_sequence:
-                continue
-            rows = tail(store, link.engine.store_name, since, self._limits.store_tail_messages)
-            sent[link.name] = rows
-            link.refused_numbers |= refused_numbers(rows)
-            link.refused_ids |= refused_ids(rows)
-        resets = {name: self._state.last_reset(shard, name) for name in self.links}
-        return AlreadySent.of(sent, resets, len(self._shards))

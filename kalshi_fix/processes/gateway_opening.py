@@ -55,7 +55,7 @@ class SessionOpener:
         limits: OpeningLimits,
         *,
         shards: int,
-        address: Callable[[], OpenAnswer],
+        let_in: Callable[[str], OpenAnswer],
         log: Log,
     ) -> None:
         self._links = links
@@ -63,7 +63,7 @@ class SessionOpener:
         self._engine = engine
         self._shards = shards
         self._limits = limits
-        self._address = address
+        self._let_in = let_in
         self._log = log
         self._waiting: dict[int, _Waiting] = {}
 
@@ -75,7 +75,7 @@ class SessionOpener:
             return _UNAVAILABLE
         if request.verdict:
             self._wait_for_engine(link)
-            return self._admitted(link)
+            return self._admitted(link, request.connection)
         if link.outbox.is_here and link.outbox.connection == request.connection:
             return self._open_again(link, request)
         if not self._expect(link, request.connection):
@@ -173,12 +173,12 @@ class SessionOpener:
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             link.in_doubt_below = self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
-        return self._admitted(link)
+        return self._admitted(link, answers[0].connection)
 
-    def _admitted(self, link: Link) -> OpenAnswer:
+    def _admitted(self, link: Link, connection: str) -> OpenAnswer:
         """Where the edge may bring the Logon now; nobody else could bring one before."""
         self._engine.admit(link.name, self._limits.hold_seconds)
-        return self._address()
+        return self._let_in(connection)
 
     def _opened(
         self, link: Link, request: OpenRequest, counter: int, *, is_reset: bool

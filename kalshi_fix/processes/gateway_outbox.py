@@ -8,42 +8,26 @@ block is a report sent without the queue. Knows the engine's port, not what a re
 
 import threading
 import time
-from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from attrs import define, frozen
+from attrs import frozen
 
 from kalshi_fix.adapters.engine import Engine
-from kalshi_fix.adapters.engine_sockets import Wire
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
-from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_threads import start_thread
+from kalshi_fix.processes.gateway_wires import SessionWires
 
-NO_SHARD: Final = -1  # a reply made here, not read from a shard
 _PATIENCE_SECONDS: Final = 0.002
 _BLOCKED_SECONDS: Final = 0.25  # one send: the engine's buffer is full, nobody reads
 
 
 class StoreWriteError(Exception):
     """The engine could not store a report: without that nothing may be sent."""
-
-
-@define(slots=True)
-class Outgoing:
-    """One message on its way: where it came from, and what is settled once it is handed over."""
-
-    message: FixMessage
-    shard: int = NO_SHARD
-    number: int = 0  # of the event
-    progress: Progress | None = None
-    settles: int = 0  # MsgSeqNum it answers
-    request_type: str = ""  # "" = no measured answer
-    received_at: float = 0.0  # of the request, monotonic
-    then_log_out: str = ""  # != "" ends the session with this text
 
 
 @frozen(kw_only=True)
@@ -74,7 +58,6 @@ class Outbox:
         metrics: GatewayMetrics,
         log: Log,
         keeps_history: bool,
-        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self.session = session
         self._engine = engine
@@ -92,9 +75,7 @@ class Outbox:
         self._is_cut = False
         self._thread: threading.Thread | None = None
         self._busy_since = 0.0
-        self._wire: Wire | None = None
-        self._left: list[Wire] = []  # of connections that ended, until the engine is done with them
-        self._opened = opened
+        self.wires = SessionWires(limits.unsent_bytes_max)
         self.is_resending = False  # the engine answers a ResendRequest: a send would wait for it
         self._gate = threading.Event()  # closed while the numbers are reset within a session
         self._gate.set()
@@ -115,6 +96,7 @@ class Outbox:
                 return False
             self._state = _State.EXPECTED
             self._connection, self._claimed = connection, False
+            self.wires.expect()
             self._expected_until = now + seconds
             return True
 
@@ -178,7 +160,6 @@ class Outbox:
         self._is_connected = True
         self._is_cut = False
         self._start()
-        self._opened()
 
     def close(self) -> bool:
         """The session's engine thread, holding the engine's lock: never waits for anything.
@@ -189,10 +170,7 @@ class Outbox:
             return False
         self._claimed = False
         self._is_connected = False
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.stand_in()
-            self._left.append(wire)
+        self.wires.leave()
         self._gate.set()
         self._queue.put(None)
         if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer
@@ -273,28 +251,9 @@ class Outbox:
         if busy_since and now - busy_since > self._limits.stall_seconds:
             self._cut("a send does not end")
 
-    def attach(self, wire: Wire) -> None:
-        """The session's socket is known: from now on it is asked before each report."""
-        with self._lock:
-            if self._is_connected and self._wire is None:
-                self._wire = wire
-                return
-        wire.close()
-
-    def tidy(self) -> None:
-        """Lets go of the sockets of ended connections; the engine's thread is gone."""
-        while self._left:
-            self._left.pop().close()
-
-    @property
-    def needs_tidying(self) -> bool:
-        """Whether a connection has ended since the last `tidy`."""
-        return bool(self._left)
-
-    @property
-    def needs_wire(self) -> bool:
-        """Logged on, and the socket not yet known."""
-        return self._is_connected and self._wire is None
+    def serves(self, connection: str) -> bool:
+        """Whether it is logged on over this connection."""
+        return self._is_connected and self._connection == connection
 
     def join(self, seconds: float) -> None:
         """Waits for the writer to put everything away."""
@@ -350,19 +309,14 @@ class Outbox:
 
     def _may_send_now(self, item: Outgoing) -> bool:
         """Nothing waits before it, and the kernel has room: the send cannot block."""
-        wire = self._wire
-        if (
-            wire is None
-            or item.shard < 0
-            or self._put_total != self._done_total
-            or self.is_resending
-            or not self._gate.is_set()
-        ):
-            return False
-        try:
-            return wire.unsent_bytes() < self._limits.unsent_bytes_max
-        except OSError:  # closed this moment
-            return False
+        return (
+            item.shard >= 0
+            and self._is_connected
+            and self._put_total == self._done_total
+            and not self.is_resending
+            and self._gate.is_set()
+            and self.wires.has_room()
+        )
 
     def _send(self, item: Outgoing) -> None:
         shard = item.shard
@@ -408,9 +362,8 @@ class Outbox:
     def _cut(self, why: str) -> None:
         if self._is_cut:
             return
-        wire, thread = self._wire, self._thread
-        if wire is not None:
-            wire.shut()
+        thread = self._thread
+        if self.wires.shut():
             self._is_cut = True
         elif thread is not None and thread.native_id is not None:
             self._is_cut = self._engine.cut(self.session, thread.native_id)

@@ -22,8 +22,6 @@ from kalshi_fix.processes.gateway_watch import CoreWatch
 
 POLL_SECONDS: Final = 0.2
 ALIVE_SECONDS: Final = 1.0
-_WIRE_ATTEMPTS: Final = 20
-_WIRE_PAUSE_SECONDS: Final = 0.001
 STALE_SECONDS: Final = 10.0  # without a turn of the pulse the process is not healthy
 
 
@@ -51,7 +49,6 @@ class Pulse:
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
-        self._someone_came = threading.Event()
         self._thread: threading.Thread | None = None
         self._stalled = False
         self.turned_at = time.monotonic()
@@ -61,14 +58,9 @@ class Pulse:
         """Starts the thread."""
         self._thread = start_thread("pulse", self._run, self._log)
 
-    def someone_came(self) -> None:
-        """A session has logged on; may be called by any thread."""
-        self._someone_came.set()
-
     def stop(self, seconds: float) -> None:
         """Ends the thread and records the last positions."""
         self._stop.set()
-        self._someone_came.set()
         if self._thread is not None:
             self._thread.join(seconds)
         self.record_positions()
@@ -108,34 +100,26 @@ class Pulse:
 
     def _run(self) -> None:
         due = 0.0
-        while not self._stop.is_set():
-            if self._someone_came.wait(POLL_SECONDS):
-                self._someone_came.clear()
-                self._find_wires()
-                continue
+        while not self._stop.wait(POLL_SECONDS):
             self.poll()
             now = time.monotonic()
             for link in self._links.values():
                 link.outbox.check_stall(now)
                 link.outbox.expire(now)
-                if link.outbox.needs_tidying and not self._engine.is_connected(link.name):
-                    link.outbox.tidy()
+                self._look_after_wires(link)
             if now >= due:
                 due = now + ALIVE_SECONDS - POLL_SECONDS / 2
                 self._every_second()
             self.turned_at = time.monotonic()
 
-    def _find_wires(self) -> None:
-        """Sockets of sessions that have just logged on; their threads soon wait on them."""
-        for _ in range(_WIRE_ATTEMPTS):
-            missing = [link for link in self._links.values() if link.outbox.needs_wire]
-            for link in missing:
-                wire = self._engine.wire(link.name)
-                if wire is not None:
-                    link.outbox.attach(wire)
-            if not missing:
-                return
-            time.sleep(_WIRE_PAUSE_SECONDS)
+    def _look_after_wires(self, link: Link) -> None:
+        wires = link.outbox.wires
+        if link.outbox.is_here and not wires.is_known:
+            wire = self._engine.wire(link.name)
+            if wire is not None:
+                wires.attach(wire)
+        if wires.needs_tidying and not self._engine.is_connected(link.name):
+            wires.tidy()
 
     def _every_second(self) -> None:
         for link in self._links.values():

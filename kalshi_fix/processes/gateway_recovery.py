@@ -60,6 +60,10 @@ class AlreadySent:
         """From the tails of the session stores."""
         return cls({name: _Tail.of(rows) for name, rows in sent.items()}, resets, shards > 1)
 
+    def forget_sent(self) -> None:
+        """The stores cannot be believed: nothing counts as sent, but history stays history."""
+        self.tails.clear()
+
     def was_sent(self, session: str, message: FixMessage, number: int) -> bool:
         """True also for what a new epoch has made history."""
         if number < self.resets.get(session, 0):

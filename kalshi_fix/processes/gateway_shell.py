@@ -11,6 +11,7 @@ from typing import Final
 from attrs import define
 
 from kalshi_fix.adapters.control import CONNECTION_TAG, SECRET_TAG, VERDICT_TAG
+from kalshi_fix.adapters.engine_numbers import Arrivals
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.session_rules import SessionFault
@@ -32,6 +33,8 @@ class Shell:
     guard: SessionGuard
     secret: str
     lost: Callable[[Link, str], None]
+    arrived: Callable[[Link | None, str], None]  # a Logon, whose session if it may go on
+    arrivals: Arrivals
     metrics: GatewayMetrics
     log: Log
 
@@ -47,10 +50,12 @@ class Shell:
         verdict = logon.get(VERDICT_TAG)
         if verdict:
             self.metrics.logons("refused").inc()
+            self.arrived(None, logon.get(CONNECTION_TAG))
             return verdict
         if not self.links[session].outbox.claim(logon.get(CONNECTION_TAG), time.monotonic()):
             self.metrics.logons("too_late").inc()
             return Reason.EXCHANGE_UNAVAILABLE
+        self.arrived(self.links[session], logon.get(CONNECTION_TAG))
         self.metrics.logons("ok").inc()
         return ""
 
@@ -67,7 +72,9 @@ class Shell:
     def on_logout(self, session: str) -> None:
         """The core must know; the engine's lock is held, so nothing here waits."""
         link = self.links[session]
-        if link.outbox.close():
+        was_ours = link.outbox.close()
+        self.arrivals.gone(session)
+        if was_ours:
             self.metrics.session_up(session).set(0)
             cause = "logout" if link.saw_logout else "socket"
             self.lost(link, cause)
@@ -90,6 +97,7 @@ class Shell:
         link.outbox.is_resending = message.msg_type == "2"
         if message.msg_type == "5":
             link.saw_logout = True
+            self.arrivals.go(session)  # the engine answers it and closes the connection
             if self._is_of_edge(message):
                 return message.get(VERDICT_TAG)
         return ""

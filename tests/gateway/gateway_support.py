@@ -43,7 +43,7 @@ from kalshi_fix.messages.batch import CommandBatch, EventEntry
 from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 
 LANE = "gw1"
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

@@ -4,6 +4,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -261,6 +262,35 @@ def test_a_second_process_of_the_same_name_takes_the_lane_over(world: World) -> 
     client.order("two")
     wait_until(lambda: client.drain() and answered(client) == {"one": 1, "two": 1})
     wait_until(lambda: {a.boot for a in world.core.executed(c.GatewayAlive)} == {1, 2})
+
+
+def test_clients_that_come_and_go_at_once_never_get_each_others_bytes(world: World) -> None:
+    world.start_gateway()
+    world.wait_serving()
+    failures: list[BaseException] = []
+
+    def come_and_go(name: str, role: str) -> None:
+        client = Client(world, name, f"Kalshi{role}")  # type: ignore[arg-type]
+        world.clients.append(client)
+        try:
+            for number in range(40):
+                assert client.log_on(reset=True).msg_type == "A"
+                client.order(f"{name}{number}")
+                assert client.receive().get(11) == f"{name}{number}"
+                client.log_out()
+        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=come_and_go, args=session)
+        for session in (("ALPHA-RT", "RT"), ("BRAVO-RT", "RT"), ("ALPHA-NR", "NR"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
+    assert len(world.core.executed(c.NewOrder)) == 120
 
 
 def test_sigterm_logs_everybody_out_and_ends_with_zero(world: World) -> None:

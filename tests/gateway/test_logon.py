@@ -155,7 +155,7 @@ def test_a_logon_the_core_did_not_open_does_not_get_in(tmp_path: Path) -> None:
 
 
 def test_a_logon_that_never_comes_sets_the_session_free(tmp_path: Path) -> None:
-    with rig(tmp_path, logon_hold_seconds=0.1, handover_seconds=2.0) as system:
+    with rig(tmp_path, logon_hold_seconds=0.4, handover_seconds=3.0) as system:
         assert not system.ask(OpenRequest(session="ALPHA-RT", connection="a", reset=True)).reason
         assert system.client("ALPHA-RT").log_on(reset=True).msg_type == "A"
 

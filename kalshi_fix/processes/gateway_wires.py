@@ -1,0 +1,63 @@
+"""A session's socket, where it is known, and those of ended connections the engine may look at.
+
+What is not known is answered with caution: a session without a known socket has no room for a
+report without the queue. Knows wires, no message.
+"""
+
+from kalshi_fix.adapters.engine_sockets import Wire
+
+
+class SessionWires:
+    """See the module. ``attach`` and ``tidy`` may come from another thread than the session's."""
+
+    def __init__(self, unsent_bytes_max: int) -> None:
+        self._unsent_bytes_max = unsent_bytes_max
+        self._wire: Wire | None = None
+        self._left: list[Wire] = []
+
+    def expect(self) -> None:
+        """A new connection is about to come; whatever was known is of an old one."""
+        self._wire = None
+
+    def attach(self, wire: Wire) -> None:
+        """The connection's socket is known."""
+        self._wire = wire
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the present connection's socket is known."""
+        return self._wire is not None
+
+    def has_room(self) -> bool:
+        """Whether the kernel takes another message at once: a send cannot block."""
+        wire = self._wire
+        if wire is None:
+            return False
+        try:
+            return wire.unsent_bytes() < self._unsent_bytes_max
+        except OSError:  # closed this moment
+            return False
+
+    def shut(self) -> bool:
+        """Ends the connection; False where its socket is not known."""
+        wire = self._wire
+        if wire is not None:
+            wire.shut()
+        return wire is not None
+
+    def leave(self) -> None:
+        """The engine has just closed the socket; on its thread."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.stand_in()
+            self._left.append(wire)
+
+    @property
+    def needs_tidying(self) -> bool:
+        """Whether a connection has ended since the last `tidy`."""
+        return bool(self._left)
+
+    def tidy(self) -> None:
+        """The engine's threads of ended connections are gone."""
+        while self._left:
+            self._left.pop().close()
