@@ -320,8 +320,7 @@ def snapshots(orders: int) -> None:
 def main() -> None:
     """Everything; ``--quick`` is a tenth of it."""
     quick = "--quick" in sys.argv[1:]
-    print(f"calibration: one LevelChanged costs {calibrate():.0f} ns of CPU "
-          "(about 110 on an idle machine of the kind the targets were set on)")  # fmt: skip
+    print(f"calibration: one LevelChanged costs {calibrate():.0f} ns of CPU")
     flow = core_v1(30_000 if quick else 300_000)
     print(f"core-v1: {len(flow.timed):,} commands, seed 7, clock at {START // NANOS}")
     digest(flow)
