@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim bench mutations docs torture conformance clean
+.PHONY: setup run test lint format sim bench mutations docs torture conformance fuzz clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -39,6 +39,12 @@ torture: setup
 
 conformance: setup
 	@$(BIN)/python tools/conformance.py
+
+outage: setup
+	@OUTAGE_SECONDS=60 $(BIN)/python -m pytest -s tests/acceptance/test_cancel_on_disconnect.py
+
+fuzz: setup
+	@$(BIN)/python tools/fuzz.py
 
 docs: setup
 	@$(BIN)/python tools/dictionary.py
