@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim bench mutations docs torture conformance fuzz clean
+.PHONY: setup run test lint format sim bench mutations docs torture outage conformance fuzz clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
