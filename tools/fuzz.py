@@ -165,8 +165,7 @@ class FuzzClient:
             if _LOGOUT in self._buffer:
                 self._drop()
                 return False
-            self._answer_gap()
-            if self._socket is None:
+            if not self._answer_gap():
                 return False
             if not select.select([self._socket], [], [], PATIENCE_SECONDS)[0]:
                 raise HangError(f"no {what!r} within {PATIENCE_SECONDS:.0f} s")
@@ -193,18 +192,19 @@ class FuzzClient:
             self._drop()
         return bool(data)
 
-    def _answer_gap(self) -> None:
+    def _answer_gap(self) -> bool:
         """A garbled mutant is missing: the numbers are put right, nothing is sent again.
 
         A reset, not a gap fill: behind a gap the engine counts what it rejects, so that the number
-        it asked for may be too low by the time the answer comes.
+        it asked for may be too low by the time the answer comes. False: the connection is gone.
         """
         if _RESEND_REQUEST not in self._buffer:
-            return
+            return True
         self._buffer = self._buffer.replace(_RESEND_REQUEST, b"")
         header = self._header()
         reset = framed("4", header, [(36, str(self._next))])
         self._write(reset + self._test_request())
+        return self._socket is not None
 
     def _drop(self) -> None:
         if self._socket is not None:
