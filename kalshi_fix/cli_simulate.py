@@ -6,7 +6,7 @@ table of the faults that hit. A failing seed prints the one command that shows i
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Annotated, Final
@@ -21,7 +21,6 @@ from kalshi_fix.simulate.run import Outcome, Plan, run
 
 _STORY_LINES: Final = 60
 _PROGRESS_SECONDS: Final = 5.0
-_FAILURES_SHOWN: Final = 10
 _CHUNK: Final = 8
 
 Seed = Annotated[int, typer.Option(help="The run; the first one of several.")]
@@ -59,13 +58,10 @@ def simulate(  # noqa: PLR0917 - typer calls it by name
     began = time.monotonic()
     with ProcessPoolExecutor(jobs) as pool:
         outcomes = pool.map(work, range(seed, seed + count), chunksize=_CHUNK)
-        total, failures = _gather(console, outcomes, count)
+        total, failed = _gather(console, outcomes, count, breakage)
     _tables(console, total, count, time.monotonic() - began)
-    for failed in failures[:_FAILURES_SHOWN]:
-        console.print(f"\nseed {failed.seed}: {failed.fault.splitlines()[0]}", markup=False)
-        console.print(f"  {command(failed.seed, breakage)}", markup=False)
-    console.print(f"\n{len(failures)} of {count} seeds failed")
-    raise typer.Exit(int(bool(failures)))
+    console.print(f"\n{failed} of {count} seeds failed")
+    raise typer.Exit(int(bool(failed)))
 
 
 def command(seed: int, breakage: str = "") -> str:
@@ -74,33 +70,23 @@ def command(seed: int, breakage: str = "") -> str:
 
 
 def _gather(
-    console: Console, outcomes: Iterable[Outcome], count: int
-) -> tuple[Outcome, list[Outcome]]:
-    total, failures = Outcome(0), []
-    for done, outcome in enumerate(_announced(console, outcomes, count), 1):
-        total.seed = done
-        total.hits.update(outcome.hits)
-        total.hit_seeds.update(outcome.hits.keys())
-        total.orders += outcome.orders
-        total.commands += outcome.commands
-        total.reports += outcome.reports
-        total.leaders += outcome.leaders
-        total.simulated_seconds += outcome.simulated_seconds
-        if outcome.fault:
-            outcome.story.clear()
-            failures.append(outcome)
-    return total, failures
-
-
-def _announced(console: Console, outcomes: Iterable[Outcome], count: int) -> Iterator[Outcome]:
+    console: Console, outcomes: Iterable[Outcome], count: int, breakage: str
+) -> tuple[Outcome, int]:
+    """The sum, and how many failed; says how it goes, and at once what failed."""
+    total, failed = Outcome(0), 0
     due = time.monotonic() + _PROGRESS_SECONDS
-    failed = 0
     for done, outcome in enumerate(outcomes, 1):
-        failed += bool(outcome.fault)
+        total.add(outcome)
+        if outcome.fault:
+            failed += 1
+            reason = outcome.fault.splitlines()[0]
+            console.print(
+                f"{command(outcome.seed, breakage)}: {reason}", markup=False, soft_wrap=True
+            )
         if time.monotonic() > due:
             due = time.monotonic() + _PROGRESS_SECONDS
             console.print(f"{done} of {count} seeds, {failed} failed")
-        yield outcome
+    return total, failed
 
 
 def _tell(console: Console, outcome: Outcome, breakage: str, lines: int) -> None:

@@ -7,6 +7,7 @@ to show the mistake; a simulation that lets one of them pass has lost its sight.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -20,6 +21,9 @@ from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_pulse import Pulse
 from kalshi_fix.processes.gateway_recovery import AlreadySent
+from kalshi_fix.simulate.faults import Faults, faults_random
+from kalshi_fix.simulate.machine import machine_random
+from kalshi_fix.simulate.world import draw_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,13 +33,32 @@ if TYPE_CHECKING:
 
 @frozen
 class Breakage:
-    """``rule``: what is broken; ``owner.name`` is replaced by what ``broken`` makes of it."""
+    """``rule``: what is broken; ``owner.name`` is replaced by what ``broken`` makes of it.
+
+    ``seed`` shows it. ``needs`` and ``shards``: the faults and the size without which it cannot
+    matter, for finding another seed when the program has moved on.
+    """
 
     rule: str
     owner: Any
     name: str
     broken: Callable[[Any], Any]
     seed: int
+    needs: tuple[str, ...] = ()
+    shards: int = 0
+
+    def candidates(self) -> Iterator[int]:
+        """The seed known to show it, then others that may."""
+        yield self.seed
+        for seed in count(1):
+            if self.shards and len(draw_settings(machine_random(seed)).core.shards) != self.shards:
+                continue
+            if seed != self.seed and self._has_faults(seed):
+                yield seed
+
+    def _has_faults(self, seed: int) -> bool:
+        rates = Faults.draw(faults_random(seed)).rates
+        return all(kind in rates for kind in self.needs)
 
 
 def _no_high_water(apply: Any) -> Any:
@@ -122,36 +145,43 @@ def _one_epoch_for_all(_of_epoch: Any) -> Any:
 
 BREAKAGES: Final = {
     "high-water": Breakage(
-        "a command that comes again is ignored", Exchange, "apply", _no_high_water, 1
+        "a command that comes again is ignored", Exchange, "apply", _no_high_water, 1, ()
     ),
     "fencing": Breakage(
         "only the leader commits, from where the last commit ended",
         MemoryBus,
         "commit",
         _no_fencing,
-        1,
+        2,
+        ("leader_frozen",),
     ),
     "position": Breakage(
         "`pos` is below everything that was not handed to the engine",
         Pulse,
         "position",
         _position_of_reader,
-        1,
+        118,
+        ("reader_slow", "gateway_killed"),
     ),
-    "epoch": Breakage("a reset begins an epoch of its own", sessions, "_open", _same_epoch, 1),
+    "epoch": Breakage(
+        "a reset begins an epoch of its own", sessions, "_open", _same_epoch, 1, ("numbers_reset",)
+    ),
     "confirmed": Breakage(
         "`confirmed` is below everything not durable or answered",
         Progress,
         "confirmed",
         _confirmed_at_once,
-        1,
+        89,
+        ("killed_in_doubt", "append_lost"),
+        2,
     ),
     "refused": Breakage(
         "what was refused is not carried out when it comes again",
         Link,
         "is_answered",
         _forgets_refusals,
-        1,
+        14,
+        ("store_crashed", "gateway_killed", "killed_in_doubt"),
     ),
     "already-sent": Breakage(
         "what the session store shows as sent is not sent again",
@@ -159,16 +189,25 @@ BREAKAGES: Final = {
         "was_sent",
         _nothing_was_sent,
         1,
+        ("gateway_killed",),
     ),
     "in-doubt": Breakage(
         "what a dead gateway may have passed on is never refused",
         Link,
         "is_in_doubt",
         _never_in_doubt,
-        1,
+        405,
+        ("gateway_killed", "append_refused", "killed_in_doubt"),
+        2,
     ),
     "shard-epochs": Breakage(
-        "each shard counts its own epochs", gateway_intake, "_of_epoch", _one_epoch_for_all, 1
+        "each shard counts its own epochs",
+        gateway_intake,
+        "_of_epoch",
+        _one_epoch_for_all,
+        4,
+        ("append_lost", "numbers_reset"),
+        2,
     ),
 }
 

@@ -8,12 +8,10 @@ does is done where it happens.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
 from attrs import define, field
-
-if TYPE_CHECKING:
-    from random import Random
 
 # kind -> how often while it is on: per request for the store's network, else per simulated second
 STORE_KINDS: Final = {
@@ -27,6 +25,7 @@ STORE_KINDS: Final = {
     "commit_refused": 0.01,
     "other_answer_lost": 0.01,
     "read_fails": 0.005,
+    "killed_in_doubt": 0.15,  # of writes whose outcome the writer does not know
 }
 EVENT_KINDS: Final = {
     "gateway_killed": 0.25,
@@ -53,6 +52,11 @@ CLIENT_KINDS: Final = {  # per message of a client
 KINDS: Final = (*STORE_KINDS, *EVENT_KINDS, *CLIENT_KINDS)
 _ON: Final = 0.6  # the share of kinds a seed has on
 _KIND_OF: Final = {"append": "append", "append_seed": "append", "commit": "commit"}
+
+
+def faults_random(seed: int) -> Random:
+    """What decides the faults of a seed, apart from everything else in it."""
+    return Random(seed ^ 0xFA17)  # noqa: S311 - a seed is the point
 
 
 @define(eq=False)

@@ -262,6 +262,7 @@ class SimulatedBus:
         if fate == "late":
             late = machine.random.randrange(_LATE_MS) * NANOS_PER_MS
             machine.after(late, partial(_outcome, action))
+        self._perhaps_kill()
         machine.sleep(machine.random.randrange(1, 200) * NANOS_PER_MS)
         raise OutcomeUnknownError("no answer in time")
 
@@ -275,8 +276,17 @@ class SimulatedBus:
             raise value
         if store.server.down or store.faults.answer_lost(kind):
             machine.note("store", f"{machine.process.name} {kind}: done, answer lost")
+            self._perhaps_kill()
             raise OutcomeUnknownError("the connection broke before the answer")
         return value
+
+    def _perhaps_kill(self) -> None:
+        """The worst moment to die: something was sent, and nobody knows what became of it."""
+        machine = self._machine
+        if self._store.faults.happens("killed_in_doubt"):
+            machine.note("fault", f"killed_in_doubt {machine.process.name}")
+            soon = machine.random.randrange(200) * NANOS_PER_MS
+            machine.after(soon, partial(machine.kill, machine.process))
 
     def _trip(self) -> int:
         return self._machine.random.randrange(20_000, _TRIP_NANOS)

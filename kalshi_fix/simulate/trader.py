@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TIMES_IN_FORCE: Final = ("1", "1", "1", "1", "0", "3", "4")
 _RETRY_MS: Final = 1_500
+_PATIENCE_NANOS: Final = 5 * NANOS  # with a question
 _REACH: Final = 8  # cents round the middle
 
 
@@ -48,6 +49,7 @@ class Trader:
     was_reset: bool = False  # after the first Logon: history was given up
     _count: int = 0
     _asked_about: list[str] = field(factory=list)
+    _asked_at: int = 0
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
@@ -126,6 +128,9 @@ class Trader:
 
     def _tick(self) -> None:
         self.session.tick()
+        is_late = self.machine.now - self._asked_at > _PATIENCE_NANOS
+        if self.session.is_logged_on and is_late:
+            self._ask_again()
         self._after_ms(1_000, self._tick)
 
     def _after_ms(self, milliseconds: int, action: object) -> None:
@@ -202,7 +207,6 @@ class Trader:
 
     def ask(self, cl_ord_id: str) -> None:
         """OrderStatusRequest; the answer is found under the ClOrdID."""
-        self.book.asked.pop(cl_ord_id, None)
         order_id = self.book.orders.get(cl_ord_id, "")
         symbol, side = self.book.symbols.get(order_id, (self.symbols[0], "1"))
         fields = [(11, cl_ord_id), (55, symbol), (54, side), (790, cl_ord_id)]
@@ -210,8 +214,14 @@ class Trader:
 
     def ask_about_all(self) -> None:
         """A status question for every order it ever sent."""
+        self.book.asked.clear()
         self._asked_about = [r.cl_ord_id for r in self.book.requests.values() if r.msg_type == "D"]
-        for cl_ord_id in self._asked_about:
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """What has no answer yet: it may have been lost with a connection."""
+        self._asked_at = self.machine.now
+        for cl_ord_id in self.unanswered():
             self.ask(cl_ord_id)
 
     def unanswered(self) -> list[str]:
