@@ -105,8 +105,8 @@ class GatewaySettings:
     end_seconds: float = 0.05  # an ending session waits so long for it, and it for the session
     handover_seconds: float = 1.0  # a Logon waits so long for the session's last connection to end
     control_connections_max: int = 256
-    store_tail_seconds: int = 120  # how far before the position the session stores are compared
-    store_tail_messages: int = 20_000  # and at least so many messages of each
+    store_tail_seconds: int = 10  # how far before the position the session stores are compared
+    store_tail_messages: int = 1_000  # and at least so many messages of each; a start reads them
     resend_messages_max: int = 200_000  # that one session may have sent again at once ...
     resend_messages_per_minute: int = 120_000  # ... and how fast that comes back; then Logout
     admin_faults_max: int = 100  # faulty administrative messages of one session at once ...
