@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from kalshi_fix.cli_admin_markets import markets
-from kalshi_fix.cli_admin_people import Jurisdiction, firms, segments, sessions
+from kalshi_fix.cli_admin_people import Jurisdiction, firms, maintenance, segments, sessions
 from kalshi_fix.cli_admin_session import TOKEN_VARIABLE, AdminSession, OptionsAnywhere, ask
 from kalshi_fix.services.admin_fields import LIMIT_VALUES
 
@@ -34,6 +34,7 @@ for name, group in (
     ("segments", segments),
     ("series", series),
     ("sessions", sessions),
+    ("maintenance", maintenance),
     ("limits", limits),
 ):
     app.add_typer(group, name=name)

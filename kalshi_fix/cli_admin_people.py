@@ -26,6 +26,7 @@ ReadOnly = Annotated[bool | None, typer.Option(help="Listener: sees, never chang
 firms = typer.Typer(no_args_is_help=True, help="Firms and their locks.")
 segments = typer.Typer(no_args_is_help=True, help="User segments: shared permissions and limits.")
 sessions = typer.Typer(no_args_is_help=True, help="FIX sessions.")
+maintenance = typer.Typer(no_args_is_help=True, help="Windows in which nobody is connected.")
 
 
 def given(values: list[str] | None) -> list[str] | None:
@@ -242,3 +243,20 @@ def sessions_change(
         cancel_keeps_gtc=cancel_keeps_gtc,
         max_order_age=max_order_age,
     )
+
+
+@maintenance.command("announce")
+def maintenance_announce(
+    ctx: typer.Context,
+    starts_at: Annotated[str, typer.Argument(help="Like 2026-12-16T19:00:00Z.")],
+    ends_at: Annotated[str, typer.Argument(help="Like 2026-12-16T19:30:00Z.")],
+    text: Annotated[str | None, typer.Option(help="What clients read in the News.")] = None,
+) -> None:
+    """Tell every session now (News), log all out at the start, refuse Logons until the end."""
+    ask(ctx, "maintenance.announce", starts_at=starts_at, ends_at=ends_at, text=text)
+
+
+@maintenance.command("withdraw")
+def maintenance_withdraw(ctx: typer.Context) -> None:
+    """Take the announcement back, or end the window."""
+    ask(ctx, "maintenance.withdraw")

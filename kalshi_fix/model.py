@@ -203,6 +203,7 @@ class Reason(StrEnum):
     # a Logon the core refuses
     UNKNOWN_SESSION = "UNKNOWN_SESSION"
     LOGON_REPLAYED = "LOGON_REPLAYED"
+    MAINTENANCE = "MAINTENANCE"
     # status
     NO_OPEN_ORDERS = "NO_OPEN_ORDERS"
     # business rejects (35=j)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
-from kalshi_fix.core import ending, lifecycle, limits, plain, sessions, settlement, switches
+from kalshi_fix.core import (
+    ending,
+    lifecycle,
+    limits,
+    maintenance,
+    plain,
+    sessions,
+    settlement,
+    switches,
+)
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
 
 if TYPE_CHECKING:
@@ -37,6 +46,8 @@ def advance(state: State, command: AdvanceTime) -> None:
     if state.expiring_limits:
         limits.expire(state)
     sessions.check_liveness(state, step)
+    if state.maintenance_until:
+        maintenance.run(state)
     _forget_requests(state)
     if state.garbage:
         _sweep(state)

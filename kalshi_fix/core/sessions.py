@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kalshi_fix.core import ending
+from kalshi_fix.core import ending, maintenance
 from kalshi_fix.core.parties import Gateway
 from kalshi_fix.messages.events import SessionChanged
 from kalshi_fix.model import Reason, Scope, TimeInForce
@@ -67,10 +67,12 @@ def opened(state: State, command: SessionOpened) -> None:
         _refuse_unknown(state, command)
         return
     session.asked = _identity(command)
-    session.answer = _refusal(session, command)
+    session.answer = _refusal(state, session, command)
     if not session.answer:
         _open(state, session, command)
     _answer(state, session, command)
+    if session.is_open and not session.answer:
+        maintenance.remind(state, session.name)
 
 
 def _open(state: State, session: Session, command: SessionOpened) -> None:
@@ -156,9 +158,11 @@ def _cancel_what_ends(state: State, session: Session) -> None:
     ending.cancel_many(state, orders, _CANCEL)
 
 
-def _refusal(session: Session, command: SessionOpened) -> str:
+def _refusal(state: State, session: Session, command: SessionOpened) -> str:
     if not session.enabled:
         return Reason.SESSION_DISABLED.value
+    if state.maintenance_begun:
+        return Reason.MAINTENANCE.value
     if session.firm.roles and session.role not in session.firm.roles:
         return Reason.NOT_ENTITLED.value
     if command.signed_at and command.signed_at <= session.signed_at:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from kalshi_fix.core.parties import Session
     from kalshi_fix.core.state import State, TradeRecord
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 COUNTERS: Final = (
     "shard_index", "clock", "at", "date", "day_ends_at", "day_count", "number", "order_count",
-    "trade_count", "group_count", "paused", "killed",
+    "trade_count", "group_count", "paused", "killed", "maintenance_from",
+    "maintenance_until", "maintenance_text", "maintenance_begun",
 )  # fmt: skip
 LEDGER: Final = ("cash", "pot", "fees", "deposited")
 SESSION: Final = (

@@ -74,6 +74,10 @@ class State:
     # exchange-wide switches
     paused: bool = False
     killed: bool = False
+    maintenance_from: int = 0
+    maintenance_until: int = 0  # 0 = none announced
+    maintenance_text: str = ""
+    maintenance_begun: bool = False
     # who and what
     firms: dict[str, Firm] = Factory(dict)
     accounts: dict[str, Account] = Factory(dict)

@@ -100,6 +100,19 @@ class ManageSession:
 
 
 @define(slots=True)
+class AnnounceMaintenance:
+    """Announces a window in which nobody may be connected; 0 and 0 takes it back."""
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    starts_at: int
+    ends_at: int
+    text: str = ""
+
+
+@define(slots=True)
 class DefineSeries:
     """Creates or changes a series: the fee schedule of its markets.
 
@@ -342,6 +355,7 @@ AdminCommand = (
     | DefineSession
     | DefineSegment
     | ManageSession
+    | AnnounceMaintenance
     | DefineSeries
     | DefineMarket
     | SetMarketStatus

@@ -53,6 +53,7 @@ COMMAND_KINDS: Final[dict[int, type[c.Command]]] = {
     59: c.Quarantine,
     60: c.DefineSegment,
     61: c.ManageSession,
+    62: c.AnnounceMaintenance,
 }
 
 EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
@@ -75,6 +76,7 @@ EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
     134: e.LimitsChanged,
     135: e.AdminAnswered,
     136: e.SegmentChanged,
+    137: e.MaintenanceChanged,
     160: e.MarketChanged,
     161: e.LevelChanged,
     162: e.Traded,

@@ -15,6 +15,7 @@ from attrs import define
 
 from kalshi_fix.messages.admin_commands import (
     AdminCommand,
+    AnnounceMaintenance,
     BustTrade,
     CancelByOperator,
     Confirm,
@@ -293,6 +294,7 @@ Command = ClientCommand | ProcessCommand | AdminCommand | AdvanceTime
 __all__ = [
     "AdminCommand",
     "AdvanceTime",
+    "AnnounceMaintenance",
     "BustTrade",
     "CancelByOperator",
     "CancelOrder",

@@ -76,6 +76,22 @@ class SegmentChanged:
 
 
 @define(slots=True)
+class MaintenanceChanged:
+    """A maintenance window: "announced", "begun", "over" or "withdrawn". Times in ns.
+
+    ``session`` "" = for all; else for one that came after the announcement.
+    """
+
+    number: int
+    at: int
+    phase: str
+    starts_at: int
+    ends_at: int
+    text: str
+    session: str = ""
+
+
+@define(slots=True)
 class ExchangeChanged:
     """Exchange-wide pause, kill, or a new trading day."""
 
@@ -118,6 +134,7 @@ SharedEvent = (
     | AccountChanged
     | SessionDefined
     | SegmentChanged
+    | MaintenanceChanged
     | ExchangeChanged
     | LimitsChanged
     | AdminAnswered

@@ -17,6 +17,7 @@ from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_link import Link, apply_change, apply_definition
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_news import tell_of_maintenance
 from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_recovery import AlreadySent
 from kalshi_fix.processes.gateway_state import LaneState, Opening
@@ -67,6 +68,9 @@ class Router:
             self._session_changed(event)
         elif isinstance(event, e.SessionDefined):
             self._session_defined(event)
+        elif isinstance(event, e.MaintenanceChanged):
+            if not self.shard_index and self.recovery is None:
+                tell_of_maintenance(self.links, event, self.log_out)
         elif isinstance(event, e.SessionManaged):
             self._session_managed(event)
         elif isinstance(event, e.OrderRejected) and event.session in self.links:

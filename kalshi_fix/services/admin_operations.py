@@ -218,6 +218,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "sessions.set-numbers": _managed(
         "set-numbers", Field("next_incoming", f.count, 0), Field("next_outgoing", f.count, 0)
     ),
+    "maintenance.announce": _on_every_shard(
+        c.AnnounceMaintenance,
+        Field("starts_at", f.instant),
+        Field("ends_at", f.instant),
+        Field("text", f.text, ""),
+    ),
+    "maintenance.withdraw": _on_every_shard(c.AnnounceMaintenance, starts_at=0, ends_at=0),
     "sessions.enable": _session_switch(enabled=True),
     "sessions.disable": _session_switch(enabled=False),
     "limits.set": _on_every_shard(

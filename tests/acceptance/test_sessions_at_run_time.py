@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,24 @@ def test_secrets_stay_hashed_in_the_roster(own: RunningSystem) -> None:
     roster = Path(own.data) / "roster.json"
     assert roster.stat().st_mode & 0o077 == 0
     assert '"one"' not in roster.read_text()
+
+
+def test_maintenance_is_announced_then_everybody_is_out_until_it_is_over(
+    own: RunningSystem,
+) -> None:
+    early, late = (Client(own.port("RT"), f"LOAD0{n}-RT", "KalshiRT") for n in (8, 9))
+    assert can_log_on(early, reset=True)
+    now = datetime.now(UTC)
+    window = [(now + timedelta(seconds=seconds)).isoformat() for seconds in (6, 12)]
+    admin(own, "maintenance", "announce", *window, "--text", "new disks")
+    told = early.until("B")
+    assert told.get(148) == "MAINTENANCE"
+    assert "new disks" in told.get(58)
+    assert can_log_on(late, reset=True)
+    assert "new disks" in late.until("B").get(58)
+    for client in (early, late):
+        assert client.until("5").get(58).startswith("MAINTENANCE until ")
+        wait_until(lambda who=client: not who.connected, "the end of the connection")
+    assert early.logon(reset=True).get(58) == "MAINTENANCE"
+    wait_until(lambda: can_log_on(early, reset=True), "a Logon afterwards")
+    early.logout()

@@ -120,6 +120,12 @@ TABLE = [
         {"session": "N", "text": "BYE"},
         c.ManageSession(*HEAD, "N", "logout", text="BYE"),
     ),
+    (
+        "maintenance.announce",
+        {"starts_at": "1970-01-01T00:00:03Z", "ends_at": "1970-01-01T00:00:04Z", "text": "new"},
+        c.AnnounceMaintenance(*HEAD, 3_000_000_000, 4_000_000_000, "new"),
+    ),
+    ("maintenance.withdraw", {}, c.AnnounceMaintenance(*HEAD, 0, 0)),
     ("sessions.reset", {"session": "N"}, c.ManageSession(*HEAD, "N", "reset")),
     (
         "sessions.set-numbers",
@@ -318,7 +324,8 @@ def test_reference_data_kill_switch_limits_and_pauses_reach_every_shard() -> Non
         "exchange.pause", "exchange.resume", "accounts.define", "firms.define", "firms.unlock",
         "series.define", "segments.define", "limits.set", "kill", "unkill", "sessions.enable",
         "sessions.disable", "sessions.add", "sessions.remove", "sessions.change",
-        "sessions.credentials", "sessions.logout", "sessions.reset", "sessions.set-numbers",
+        "maintenance.announce", "maintenance.withdraw", "sessions.credentials", "sessions.logout",
+        "sessions.reset", "sessions.set-numbers",
     }  # fmt: skip
 
 

@@ -28,7 +28,8 @@ ELSEWHERE = {
     Reason.EXCHANGE_UNAVAILABLE,
     Reason.UNKNOWN_SESSION,
     Reason.LOGON_REPLAYED,
-    Reason.NOT_ENTITLED,  # every MsgType a role may not send is not supported on it
+    Reason.MAINTENANCE,
+    Reason.NOT_ENTITLED,  # permissions are not the scenarios': tests of entitlements have them
 }
 
 
