@@ -30,6 +30,7 @@ sim: setup
 bench: setup
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_core.py
+	@$(BIN)/python tools/bench_edge.py
 
 mutations: setup
 	@$(BIN)/python tools/mutations.py
