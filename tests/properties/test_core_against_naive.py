@@ -257,7 +257,7 @@ class CoreAgainstNaive(RuleBasedStateMachine):
 
 
 CoreAgainstNaive.TestCase.settings = settings(
-    max_examples=300,
+    max_examples=200,
     derandomize=True,
     stateful_step_count=50,
     deadline=None,
