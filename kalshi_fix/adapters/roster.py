@@ -8,6 +8,7 @@ and public keys, in a file only its owner may read. Which session may trade is t
 import json
 import os
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ class Roster:
         """
         sessions = [self._changed(session) for session in settings.sessions]
         kept = [session for session in sessions if session is not None]
-        lanes = list(settings.lanes)
+        lanes = _lanes_left(settings, {session.lane for session in kept})
         for name, entry in self.entries.items():
             if entry.kind == "add":
                 session = structure_session({**entry.row, "name": name}, str(self.path))
@@ -120,6 +121,15 @@ class Roster:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.path)
+
+
+def _lanes_left(settings: Settings, used: AbstractSet[str]) -> list[LaneSettings]:
+    """The configured lanes without those whose last session was removed; ports do not shift."""
+    slots = lane_slots(settings)
+    emptied = {session.lane for session in settings.sessions} - used
+    return [
+        evolve(lane, slot=slots[lane.name]) for lane in settings.lanes if lane.name not in emptied
+    ]
 
 
 def lane_name(session: str) -> str:

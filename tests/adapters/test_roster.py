@@ -73,6 +73,25 @@ def test_an_added_session_removed_again_leaves_nothing(roster: Roster) -> None:
     assert roster.removing("NEW-RT").entries == {}
 
 
+def test_a_lane_whose_last_session_was_removed_is_not_started(
+    roster: Roster, configured: Settings
+) -> None:
+    left = roster.removing("ALPHA-MD").removing("BRAVO-MD").apply(configured)
+    assert lane_slots(left) == {"gw1": 0, "new-rt": 2}
+
+
+def test_a_configured_session_removed_can_be_added_again(
+    roster: Roster, configured: Settings
+) -> None:
+    row = {**ROW, "sender_comp_id": "BRAVO-RT", "firm": "BRAVO", "accounts": ["BRAVO-1"]}
+    again = roster.removing("BRAVO-RT").adding(
+        "BRAVO-RT", {**row, "password_scrypt": HASH}, configured
+    )
+    session = named(again.apply(configured), "BRAVO-RT")
+    assert session is not None
+    assert (session.lane, session.password_scrypt) == ("bravo-rt", HASH)
+
+
 def test_the_exchange_is_not_told_at_a_start_what_operators_told_it(
     roster: Roster, configured: Settings
 ) -> None:
