@@ -58,5 +58,5 @@ def test_a_firm_has_only_sessions_of_its_roles() -> None:
 def test_a_segment_stands_there_once() -> None:
     made = document()
     made["segments"] *= 2
-    with pytest.raises(ConfigError, match="segments.name: 'retail' stands there 2 times"):
+    with pytest.raises(ConfigError, match=r"segments\.name: 'retail' stands there 2 times"):
         from_document(made, "test")
