@@ -46,8 +46,9 @@ class FaultProxy:
                 client.close()
                 continue
             venue.settimeout(None)
+            for end in (client, venue):  # before a thread may close one
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for one, other in ((client, venue), (venue, client)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
