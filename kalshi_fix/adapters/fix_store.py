@@ -123,6 +123,15 @@ def refused_ids(sent: Iterable[Sent]) -> set[str]:
     }
 
 
+def reported_ids(sent: Iterable[Sent]) -> set[str]:
+    """ClOrdIDs of requests that the exchange's reports answered."""
+    return {
+        report.message.get(11)
+        for report in sent
+        if report.message.msg_type in {"8", "9", "r"} and report.message.get(11)
+    }
+
+
 def set_creation_time(store: Path, stem: str, text: str) -> None:
     """Says the store was made now; the engine resets one it believes to be of another day."""
     (store / f"{stem}.session").write_text(text)

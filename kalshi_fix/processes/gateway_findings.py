@@ -6,7 +6,7 @@ Reads the lane's state and the engine's session stores; changes nothing there.
 from collections.abc import Mapping
 from pathlib import Path
 
-from kalshi_fix.adapters.fix_store import Sent, refused_ids, refused_numbers, tail
+from kalshi_fix.adapters.fix_store import Sent, refused_ids, refused_numbers, reported_ids, tail
 from kalshi_fix.adapters.settings import GatewaySettings
 from kalshi_fix.fix.time_text import utc_text
 from kalshi_fix.model import NANOS
@@ -56,5 +56,6 @@ def already_sent(
             sent[link.name] = rows
             link.refused_numbers |= refused_numbers(rows)
             link.refused_ids |= refused_ids(rows)
+            link.reported_ids |= reported_ids(rows)
     resets = {name: state.last_reset(shard, name) for name in links}
     return AlreadySent.of(sent, resets, shards)

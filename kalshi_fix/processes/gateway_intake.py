@@ -119,6 +119,11 @@ class Intake:
         ways: list[tuple[Command, tuple[int, ...]]] = []
         for command in reaction.commands:
             shards = self.routes.of(command)
+            if incoming.message.get(43) == "Y":
+                shards = self._not_passed(incoming, shards)
+                if not shards:
+                    replies = [*replies, *_passed(incoming)]
+                    continue
             is_new = isinstance(command, NewOrder) and not incoming.is_in_doubt
             if is_new and not self._takes_orders(shards):
                 replies = [*replies, unavailable(incoming.message)]
@@ -132,6 +137,10 @@ class Intake:
         self._send_replies(incoming, replies, reaction.logout)
         for command, shards in ways:
             self._submit(incoming, command, shards)
+
+    def _not_passed(self, incoming: Incoming, shards: tuple[int, ...]) -> tuple[int, ...]:
+        number, link = incoming.number, incoming.link
+        return tuple(shard for shard in shards if not link.is_passed(number, shard))
 
     def _send_replies(self, incoming: Incoming, replies: list[FixMessage], logout: str) -> None:
         assert replies or not logout, "a session is not ended without a word"
@@ -190,6 +199,18 @@ class Intake:
             number=message.get(34),
             exc_info=error,
         )
+
+
+def _passed(incoming: Incoming) -> list[FixMessage]:
+    """What is said to a repeat below what a shard carried out: nothing if it was answered.
+
+    All that was ever taken was reported before the session could log on; the rest was refused, and
+    the refusal died with the process that made it.
+    """
+    cl_ord_id = incoming.message.get(11)
+    if not cl_ord_id or cl_ord_id in incoming.link.reported_ids:
+        return []
+    return [unavailable(incoming.message)]
 
 
 def _of_epoch(command: Command, epoch: int) -> Command:

@@ -29,8 +29,13 @@ class Link:
     resend_budget: Budget  # messages
     fault_budget: Budget  # faulty administrative messages
     progress: Progress = field(factory=Progress)
-    high_water: int = 0  # at the last Logon: all numbers up to it were taken by every shard
-    in_doubt_below: int = 0  # the process before this one had these, and may have passed them on
+    high_waters: tuple[
+        int, ...
+    ] = ()  # at the last Logon, by shard: lower ones are taken or never will be
+    in_doubt_below: int = (
+        -1
+    )  # an earlier process may have had these and passed them on; -1 = not known
+    reported_ids: set[str] = field(factory=set)  # ClOrdIDs answered before the first Logon here
     refused_numbers: set[int] = field(factory=set)  # before this process started
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
@@ -46,16 +51,25 @@ class Link:
         """Whether a message that comes again was taken or refused for good before."""
         if message.get(43) != "Y":
             return False
-        if number <= self.high_water or number in self.refused_numbers:
+        if number in self.refused_numbers:
             return True
         return message.msg_type == "D" and message.get(11) in self.refused_ids
+
+    def is_passed(self, number: int, shard: int) -> bool:
+        """Whether a shard has carried out a later number: it will not look at this one."""
+        return shard < len(self.high_waters) and number <= self.high_waters[shard]
+
+    def logged_on(self, number: int) -> None:
+        """The number of a Logon; what the client sent before the first may be anywhere."""
+        if self.in_doubt_below < 0:
+            self.in_doubt_below = number
 
     def is_in_doubt(self, number: int, message: FixMessage) -> bool:
         """Whether the process before this one may have passed it on: it is never refused then."""
         return message.get(43) == "Y" and number < self.in_doubt_below
 
     def start_epoch(
-        self, epochs: tuple[int, ...], confirmed: int, high_water: int, *, is_new: bool
+        self, epochs: tuple[int, ...], confirmed: int, high_waters: tuple[int, ...], *, is_new: bool
     ) -> None:
         """After SessionOpened: a new epoch (``is_new``) has no past.
 
@@ -67,8 +81,9 @@ class Link:
             self.in_doubt_below = 0
             self.refused_numbers.clear()
             self.refused_ids.clear()
+            self.reported_ids.clear()
         self.progress.skip_to(confirmed + 1)
-        self.high_water = high_water
+        self.high_waters = high_waters
 
 
 def engine_session(settings: SessionSettings) -> EngineSession:

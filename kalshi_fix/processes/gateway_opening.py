@@ -165,13 +165,13 @@ class SessionOpener:
                 self._lose(link.name, answers[0].connection)
             return OpenAnswer(reason=refused)
         confirmed = max(answer.confirmed for answer in answers)
-        high_water = min(answer.high_water for answer in answers)
+        high_waters = tuple(answer.high_water for answer in answers)
         epochs = tuple(answer.epoch for answer in answers)
         is_new = is_reset or bool(link.progress.epochs and epochs != link.progress.epochs)
-        link.start_epoch(epochs, confirmed, high_water, is_new=is_new)
+        link.start_epoch(epochs, confirmed, high_waters, is_new=is_new)
         link.saw_logout = False
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
-            link.in_doubt_below = self._engine.expect_incoming(link.name, confirmed + 1)
+            self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
         return self._admitted(link, answers[0].connection)
 

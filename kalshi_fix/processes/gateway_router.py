@@ -92,6 +92,8 @@ class Router:
         link = self.links.get(session)
         if link is None:
             return
+        if link.in_doubt_below < 0 and link.engine.keeps_sequence:
+            link.reported_ids.add(message.get(11))
         if self.recovery is not None and self.recovery.was_sent(session, message, event.number):
             self.metrics.already_sent.inc()
             return

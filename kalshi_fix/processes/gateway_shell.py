@@ -56,6 +56,7 @@ class Shell:
             self.metrics.logons("too_late").inc()
             return Reason.EXCHANGE_UNAVAILABLE
         self.arrived(self.links[session], logon.get(CONNECTION_TAG))
+        self.links[session].logged_on(int(logon.get(34)))
         self.metrics.logons("ok").inc()
         return ""
 
