@@ -9,7 +9,7 @@ import http.client
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import define
@@ -114,24 +114,36 @@ def _end_text(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def ask_readyz(host: str, port: int) -> Ask:
-    """Ready when /readyz says so, and it is the process asked for that answers."""
+def ask_readyz(host: str, ports: Sequence[int]) -> Ask:
+    """Ready when /readyz says so, and it is the process asked for that answers.
+
+    It has the first of ``ports`` unless a standby started by hand got that before.
+    """
 
     def ask(pid: int) -> str:
-        connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS_MAX)
-        try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace").strip()
-        except (OSError, http.client.HTTPException):
-            return "starting"  # it does not listen yet
-        finally:
-            connection.close()
-        if f"pid {pid}" not in text:
-            return f"port {port} is answered by another process"
-        return "" if answer.status == http.client.OK else text
+        found = "starting"  # it does not listen yet
+        for port in ports:
+            status, text = _readyz(host, port)
+            if f"pid {pid}" in text:
+                return "" if status == http.client.OK else text
+            if status and port == ports[0]:
+                found = f"port {port} is answered by another process"
+        return found
 
     return ask
+
+
+def _readyz(host: str, port: int) -> tuple[int, str]:
+    """Status and text; 0 and "" where nobody answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS_MAX)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
 
 
 def ready_when_running(_pid: int) -> str:

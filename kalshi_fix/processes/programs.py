@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from kalshi_fix.adapters.children import own_command
-from kalshi_fix.adapters.metrics import INSTANCE_STEP
+from kalshi_fix.adapters.metrics import instance_ports
 from kalshi_fix.adapters.roster import lane_slots
 from kalshi_fix.adapters.settings import Settings
 
@@ -36,12 +36,16 @@ STOP_SECONDS = {
 
 @frozen
 class Program:
-    """One process. ``port`` answers /readyz; 0 = it has none and is ready when it runs."""
+    """One process. ``port`` answers /readyz; 0 = it has none and is ready when it runs.
+
+    ``spare`` are the ports it takes where a standby started by hand has its own.
+    """
 
     name: str
     phase: Phase
     command: tuple[str, ...]
     port: int = 0
+    spare: tuple[int, ...] = ()
 
 
 def programs(
@@ -53,20 +57,22 @@ def programs(
     """
     metrics = settings.metrics
 
-    def program(name: str, phase: Phase, port: int, *arguments: str) -> Program:
-        return Program(name, phase, tuple(own_command(*arguments, *common)), port)
+    def program(name: str, phase: Phase, ports: tuple[int, ...], *arguments: str) -> Program:
+        command = tuple(own_command(*arguments, *common))
+        return Program(name, phase, command, ports[0], ports[1:])
 
-    for index, shard in enumerate(settings.core.shards):
-        port = metrics.core + INSTANCE_STEP * index
-        yield program(f"core-{shard}", Phase.CORE, port, "core", "--shard", shard)
+    shards = settings.core.shards
+    for index, shard in enumerate(shards):
+        ports = instance_ports(metrics.core, index, len(shards))
+        yield program(f"core-{shard}", Phase.CORE, ports, "core", "--shard", shard)
     slots = lane_slots(settings)
     for lane in settings.lanes:
-        port = metrics.gateway + INSTANCE_STEP * slots[lane.name]
-        yield program(f"gateway-{lane.name}", Phase.GATEWAY, port, "gateway", "--name", lane.name)
-    yield program("marketdata", Phase.GATEWAY, metrics.marketdata, "marketdata")
-    yield program("edge", Phase.EDGE, metrics.edge, "edge")
+        ports = instance_ports(metrics.gateway, slots[lane.name], max(slots.values()) + 1)
+        yield program(f"gateway-{lane.name}", Phase.GATEWAY, ports, "gateway", "--name", lane.name)
+    yield program("marketdata", Phase.GATEWAY, (metrics.marketdata,), "marketdata")
+    yield program("edge", Phase.EDGE, (metrics.edge,), "edge")
     if demo_flow and settings.demo.session:
-        yield program("demo-maker", Phase.DEMO, 0, "demo-maker")
+        yield program("demo-maker", Phase.DEMO, (0,), "demo-maker")
 
 
 def common_options(config: Path, data: Path, port_offset: int) -> tuple[str, ...]:

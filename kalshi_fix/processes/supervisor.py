@@ -183,7 +183,8 @@ class Supervisor:
         host = self._settings.metrics.host
         for program in self._programs:
             if program.phase is phase:
-                ask = ask_readyz(host, program.port) if program.port else ready_when_running
+                ports = (program.port, *program.spare)
+                ask = ask_readyz(host, ports) if program.port else ready_when_running
                 self._add(phase, Minder(program.name, self._log, _starter(program), ask))
 
     def _add(self, phase: Phase, minder: Minder) -> None:

@@ -1,3 +1,4 @@
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -6,10 +7,11 @@ import pytest
 
 from kalshi_fix.adapters import children
 from kalshi_fix.adapters.logs import open_log
+from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.settings import LogSettings
 from kalshi_fix.processes import minder as module
 from kalshi_fix.processes.exit_codes import CONFIGURATION
-from kalshi_fix.processes.minder import Minder, ready_when_running
+from kalshi_fix.processes.minder import Minder, ask_readyz, ready_when_running
 
 LOG = open_log("test", LogSettings(stderr_level="critical"))
 
@@ -81,3 +83,18 @@ def test_a_stopped_process_stays_stopped() -> None:
         minder.turn()
     assert minder.child is None
     assert minder.status == "stopped"
+
+
+def test_a_process_whose_port_a_standby_took_is_asked_on_a_spare_one() -> None:
+    servers = {name: Metrics(name) for name in ("standby", "core")}
+    first, second = servers["standby"], servers["core"]
+    port = first.serve("127.0.0.1", [0], lambda: "", lambda: "following")
+    spare = second.serve("127.0.0.1", [0], lambda: "", lambda: "")
+    try:
+        assert ask_readyz("127.0.0.1", [port, spare])(os.getpid()).startswith("following")
+        assert ask_readyz("127.0.0.1", [spare, port])(os.getpid()) == ""
+        assert "another process" in ask_readyz("127.0.0.1", [port, spare])(1)
+        assert ask_readyz("127.0.0.1", [1])(os.getpid()) == "starting"
+    finally:
+        for server in servers.values():
+            server.close()
