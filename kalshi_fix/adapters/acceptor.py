@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 import quickfix as fix
 
 from kalshi_fix.adapters.engine import (
-    Engine,
     EngineConfigError,
     EngineEvents,
     EngineSession,
@@ -38,20 +37,10 @@ from kalshi_fix.adapters.fix_store import set_creation_time
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.session_rules import SessionFault, is_gap_fill
-from kalshi_fix.fix.wire import BEGIN_STRING, decode, encode
+from kalshi_fix.fix.wire import BEGIN_STRING, SOH, decode, encode
 
 if TYPE_CHECKING:
     from kalshi_fix.fix.refusal import Refusal
-
-__all__ = [
-    "EXIT_ENGINE_FAILURE",
-    "Acceptor",
-    "Engine",
-    "EngineConfigError",
-    "EngineEvents",
-    "EngineSession",
-    "EngineSettings",
-]
 
 EXIT_ENGINE_FAILURE: Final = 70  # the supervisor restarts; the session stores survive a kill
 P = ParamSpec("P")
@@ -60,6 +49,7 @@ R = TypeVar("R")
 # Messages without a repeating group of several entries: parsed without the dictionary, which
 # costs half. In all others the dictionary keeps a group's fields together.
 FLAT: Final = frozenset({"0", "3", "5", "8", "9", "f", "j", "r"})
+_TWO_AMOUNTS: Final = f"{SOH}1703=2{SOH}"  # the one report that is not flat: a position closed
 # Routing that a Reject copies from the message it rejects; this venue never sends it.
 _COPIED_ROUTING: Final = (50, 57, 115, 116, 128, 129, 142, 143, 144, 145)
 _LOGON_PREFIX: Final = "Rejected Logon Attempt: "
@@ -201,6 +191,15 @@ class _Application(fix.Application):  # type: ignore[misc]
         """Application messages go out as they were made."""
 
 
+def fill(outgoing: Any, message: FixMessage, dictionary: Any) -> None:
+    """Makes an engine message of ours, its groups in order."""
+    text = encode(message)
+    if message.msg_type in FLAT and _TWO_AMOUNTS not in text:
+        outgoing.setString(text, False)
+    else:
+        outgoing.setString(text, False, dictionary, dictionary)
+
+
 def _session_id(session: EngineSession) -> Any:
     return fix.SessionID(BEGIN_STRING, session.sender_comp_id, session.target_comp_id)
 
@@ -276,10 +275,7 @@ class Acceptor:
             outgoing = self._thread.message
         except AttributeError:
             outgoing = self._thread.message = fix.Message()
-        if message.msg_type in FLAT:
-            outgoing.setString(encode(message), False)
-        else:
-            outgoing.setString(encode(message), False, self._dictionary, self._dictionary)
+        fill(outgoing, message, self._dictionary)
         return bool(self._sessions[session].send(outgoing))
 
     def expect_incoming(self, session: str, number: int) -> int:

@@ -17,7 +17,7 @@ from kalshi_fix.simulate.engine_session import SimulatedSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kalshi_fix.adapters.acceptor import EngineEvents, EngineSession, EngineSettings
+    from kalshi_fix.adapters.engine import EngineEvents, EngineSession, EngineSettings
     from kalshi_fix.adapters.logs import Log
     from kalshi_fix.fix.message import FixMessage
     from kalshi_fix.simulate.machine import Machine

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from kalshi_fix.adapters.acceptor import EngineEvents, EngineSession
+    from kalshi_fix.adapters.engine import EngineEvents, EngineSession
     from kalshi_fix.simulate.machine import Machine
     from kalshi_fix.simulate.network import Connection
 

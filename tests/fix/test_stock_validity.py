@@ -43,7 +43,8 @@ LINE = evolve(STATUS, mass=True, total=2, last=True)
 
 def everything(dialect: Dialect) -> list[tuple[str, FixMessage]]:
     """One message of every kind the order entry, drop copy and post trade services send."""
-    executions = [NEW, TRADE, BUST, MARKET_ORDER, DAY_ORDER, CANCELED, REPLACED, EXPIRED]
+    closing = evolve(TRADE, position=-200, payout=1_000_000)
+    executions = [NEW, TRADE, closing, BUST, MARKET_ORDER, DAY_ORDER, CANCELED, REPLACED, EXPIRED]
     statuses = [STATUS, LINE, UNKNOWN, NO_ORDERS]
     micro = dialect.microseconds
     return [

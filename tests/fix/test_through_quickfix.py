@@ -6,6 +6,7 @@ import quickfix as fix
 from fix.fix_samples import CLIENT, SERVER, STOCK, TIME
 from fix.test_stock_validity import everything
 
+from kalshi_fix.adapters.acceptor import fill
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Dialect
 from kalshi_fix.fix.wire import decode, encode
@@ -16,7 +17,7 @@ HEADER = {34: "1", 49: "KalshiRT", 52: TIME, 56: "ALPHA-RT"}
 def through_the_engine(message: FixMessage, dictionary: fix.DataDictionary) -> str:
     """What the server's engine would put on the wire."""
     built = fix.Message()
-    built.setString(encode(message), False, dictionary, dictionary)
+    fill(built, message, dictionary)
     header = built.getHeader()
     for tag, value in HEADER.items():
         header.setField(tag, value)
