@@ -22,6 +22,7 @@ def with_a_history(system: Rig) -> Client:
     client.log_on(reset=True)
     client.log_out()
     client.drop()
+    wait_until(lambda: not system.metric('fixgw_session_up{session="ALPHA-RT"}'))
     return client
 
 
