@@ -1,8 +1,9 @@
 """`make fuzz`: framed mutants over TCP against a whole running system; 0 crashes, 0 hangs.
 
 Several sessions send mutants made from rules (`fuzz_mutants`) in bursts, each followed by a
-TestRequest. A session that is logged out starts again; what may never happen is that a process
-ends, that nothing answers for long, or that memory grows. The seed repeats a run.
+TestRequest. A session that is logged out, or that mutants have brought to a stand, starts again
+(the latter are counted); what may never happen is that a process ends, that a Logon is not answered
+for long, or that memory grows. The seed repeats a run.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from running_system import RunningSystem, free_offset
 from kalshi_fix.fix.time_text import utc_text
 
 BURST: Final = 40
-PATIENCE_SECONDS: Final = 20.0  # a session that answers nothing for so long hangs
+PATIENCE_SECONDS: Final = 10.0  # what answers nothing for so long hangs
 SLOW_SECONDS: Final = 1.0  # told, not failed: the machine may be busy
 GROWTH_MAX_BYTES: Final = 150_000_000
 LANES: Final = {"RT": "gw1", "MD": "md1"}
@@ -75,6 +76,7 @@ class Tally:
     logons: int = 0
     answers: int = 0
     slowest_seconds: float = 0
+    stuck: int = 0  # sessions that mutants had brought to a stand, until their next Logon
     fault: str = ""
 
 
@@ -97,7 +99,11 @@ class FuzzClient:
             while self.tally.sent < count and time.monotonic() < deadline:
                 if self._socket is None and not self._log_on():
                     continue
-                self._burst()
+                try:
+                    self._burst()
+                except HangError:  # its own session alone, if the next Logon is answered
+                    self.tally.stuck += 1
+                    self._drop()
         except (HangError, OSError) as error:
             self.tally.fault = f"{name_of(self.number)}: {type(error).__name__} {error}"
         finally:
@@ -222,6 +228,7 @@ class Result:
     seconds: float
     slowest_seconds: float
     growth_bytes: int
+    stuck: int
     faults: list[str]
 
 
@@ -267,6 +274,7 @@ def fuzz(system: RunningSystem, clients: int, count: int, seconds: float, seed: 
         seconds=time.monotonic() - began,
         slowest_seconds=max(t.slowest_seconds for t in tallies),
         growth_bytes=growth,
+        stuck=sum(t.stuck for t in tallies),
         faults=faults,
     )
 
@@ -277,7 +285,8 @@ def report(result: Result, seed: int) -> str:
         f"fuzz: seed {seed}: {result.sent:,} mutants in {result.seconds:.0f} s "
         f"({result.sent / result.seconds:,.0f}/s), {result.answers:,} answers, "
         f"{result.logons:,} logons, slowest answer {result.slowest_seconds:.2f} s, "
-        f"memory +{result.growth_bytes / 1e6:.0f} MB, {len(result.faults)} faults"
+        f"memory +{result.growth_bytes / 1e6:.0f} MB, {result.stuck} sessions stuck, "
+        f"{len(result.faults)} faults"
     )
 
 
