@@ -129,8 +129,8 @@ def _nothing_was_sent(_was_sent: Any) -> Any:
     return broken
 
 
-def _never_in_doubt(_is_in_doubt: Any) -> Any:
-    def broken(_self: Link, *_message: object) -> bool:
+def _never_passed(_is_passed: Any) -> Any:
+    def broken(_self: Link, *_place: int) -> bool:
         return False
 
     return broken
@@ -160,7 +160,7 @@ BREAKAGES: Final = {
         Pulse,
         "position",
         _position_of_reader,
-        118,
+        80,
         ("reader_slow", "gateway_killed"),
     ),
     "epoch": Breakage(
@@ -171,7 +171,7 @@ BREAKAGES: Final = {
         Progress,
         "confirmed",
         _confirmed_at_once,
-        89,
+        213,
         ("killed_in_doubt", "append_lost"),
         2,
     ),
@@ -180,7 +180,7 @@ BREAKAGES: Final = {
         Link,
         "is_answered",
         _forgets_refusals,
-        14,
+        7,
         ("store_crashed", "gateway_killed", "killed_in_doubt"),
     ),
     "already-sent": Breakage(
@@ -191,14 +191,13 @@ BREAKAGES: Final = {
         1,
         ("gateway_killed",),
     ),
-    "in-doubt": Breakage(
-        "what a dead gateway may have passed on is never refused",
+    "passed": Breakage(
+        "a number that a shard has passed without it is refused, not forgotten",
         Link,
-        "is_in_doubt",
-        _never_in_doubt,
-        405,
-        ("gateway_killed", "append_refused", "killed_in_doubt"),
-        2,
+        "is_passed",
+        _never_passed,
+        173,
+        ("reader_slow", "gateway_killed"),
     ),
     "shard-epochs": Breakage(
         "each shard counts its own epochs",
