@@ -53,6 +53,7 @@ _TWO_AMOUNTS: Final = f"{SOH}1703=2{SOH}"  # the one report that is not flat: a 
 # Routing that a Reject copies from the message it rejects; this venue never sends it.
 _COPIED_ROUTING: Final = (50, 57, 115, 116, 128, 129, 142, 143, 144, 145)
 _LOGON_PREFIX: Final = "Rejected Logon Attempt: "
+_TOO_LOW: Final = "MsgSeqNum too low"
 _GAP_TEXT: Final = "MsgSeqNum gap"
 # What a callback may raise: the engine answers with a Logout, or with a Reject that names a tag.
 _ANSWERS: Final = (fix.RejectLogon, fix.IncorrectTagValue)
@@ -168,9 +169,12 @@ class _Application(fix.Application):  # type: ignore[misc]
         session = self._sessions[session_id.toString()]
         header = message.getHeader()
         msg_type = header.getField(35)
+        ends = False
         if msg_type == "5":
             if message.isSetField(58):
-                message.setField(58, message.getField(58).removeprefix(_LOGON_PREFIX))
+                text = message.getField(58)
+                ends = text.startswith((_LOGON_PREFIX, _TOO_LOW))
+                message.setField(58, text.removeprefix(_LOGON_PREFIX))
         elif msg_type == "3":
             for tag in _COPIED_ROUTING:
                 header.removeField(tag)
@@ -185,7 +189,7 @@ class _Application(fix.Application):  # type: ignore[misc]
             message.removeField(7)
             message.removeField(16)
             fix.Session.lookupSession(session_id).logout(_GAP_TEXT)
-        self._events.on_admin_sent(session.name, msg_type)
+        self._events.on_admin_sent(session.name, msg_type, ends=ends)
 
     def toApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
         """Application messages go out as they were made."""
@@ -368,7 +372,8 @@ def _configuration(
             CheckLatency="Y",
             MaxLatency=str(settings.max_latency_seconds),
             LogonTimeout="10",
-            LogoutTimeout="2",
+            # never: the edge ends a connection on which a Logout is not answered
+            LogoutTimeout="3600",
         )
     )
     for session in sessions:

@@ -78,8 +78,8 @@ class EngineEvents(Protocol):
         """An application message came in, its number as expected, valid by the dictionary."""
         ...
 
-    def on_admin_sent(self, session: str, msg_type: str) -> None:
-        """The engine sends an administrative message."""
+    def on_admin_sent(self, session: str, msg_type: str, *, ends: bool = False) -> None:
+        """The engine sends an administrative message; ``ends``: and closes the connection."""
         ...
 
 

@@ -182,6 +182,10 @@ class Wire:
             if os.path.samestat(os.fstat(self.number), self._identity):
                 shut_down(self.number)
 
+    def leave(self) -> None:
+        """The engine has closed its number and is done with it."""
+        self.is_over = True
+
     def stand_in(self) -> None:
         """The engine has just closed its number; called on its thread. See `Ended.take`."""
         self.is_over = True

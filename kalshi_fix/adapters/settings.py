@@ -72,6 +72,7 @@ class EdgeSettings:
     unauthenticated_per_address_max: int = 50
     control_seconds: float = 5.0  # for a gateway's answer to one question
     handover_seconds: float = 1.0  # a reconnecting client waits for its old connection to end
+    logout_answer_seconds: float = 2.0  # for the client's answer to a Logout of ours
     logout_seconds: float = 5.0  # for the engine's Logout, and for the rest after a half-close
     linger_seconds: float = 1.0  # after the last byte to a client, so that it can read it
     password_threads: int = 1  # each may keep a core busy; logons then take their turn

@@ -40,6 +40,8 @@ class Link:
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
+    is_asked: bool = False  # by a TestRequest, and has not answered yet
+    ends_itself: bool = False  # the engine is about to close the connection of its own accord
     received_at: float = 0.0  # its last application message, monotonic
 
     @property

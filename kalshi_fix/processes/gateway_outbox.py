@@ -161,16 +161,16 @@ class Outbox:
         self._is_cut = False
         self._start()
 
-    def close(self) -> bool:
+    def close(self, *, engine_looks_again: bool = True) -> bool:
         """The session's engine thread, holding the engine's lock: never waits for anything.
 
-        Returns whether a connection of ours ended.
+        Returns whether a connection of ours ended; for the argument see `SessionWires.leave`.
         """
         if not self._claimed:
             return False
         self._claimed = False
         self._is_connected = False
-        self.wires.leave()
+        self.wires.leave(engine_looks_again=engine_looks_again)
         self._gate.set()
         self._queue.put(None)
         if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer

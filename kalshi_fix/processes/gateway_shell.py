@@ -66,6 +66,7 @@ class Shell:
     def on_logon(self, session: str) -> None:
         """Reports may go out."""
         link = self.links[session]
+        link.is_asked = link.ends_itself = False
         link.outbox.open()
         self.metrics.session_up(session).set(1)
         self.log.info("session_up", session=session, connection=link.outbox.connection)
@@ -73,7 +74,9 @@ class Shell:
     def on_logout(self, session: str) -> None:
         """The core must know; the engine's lock is held, so nothing here waits."""
         link = self.links[session]
-        was_ours = link.outbox.close()
+        # otherwise it found the client gone; a client that does not answer is left by the engine
+        looks_again = link.ends_itself or link.is_asked
+        was_ours = link.outbox.close(engine_looks_again=looks_again)
         self.arrivals.gone(session)
         if was_ours:
             self.metrics.session_up(session).set(0)
@@ -93,26 +96,34 @@ class Shell:
     def on_admin(self, session: str, message: FixMessage) -> str:
         """The engine deals with these. A Logout of the edge carries the text that ends it."""
         link = self.links[session]
+        link.is_asked = False
         if message.msg_type != "A":
             self.metrics.messages("in", message.msg_type).inc()
         link.outbox.is_resending = message.msg_type == "2"
         if message.msg_type == "5":
-            link.saw_logout = True
+            link.saw_logout = link.ends_itself = True
             self.arrivals.go(session)  # the engine answers it and closes the connection
             if self._is_of_edge(message):
                 return message.get(VERDICT_TAG)
         return ""
 
-    def on_admin_sent(self, session: str, msg_type: str) -> None:
+    def on_admin_sent(self, session: str, msg_type: str, *, ends: bool = False) -> None:
         """The engine's own messages, counted."""
         self.metrics.messages("out", msg_type).inc()
+        link = self.links[session]
         if msg_type == "3":
             self.metrics.rejects("session", "engine").inc()
+        elif msg_type == "1":
+            link.is_asked = True
         elif msg_type == "5":
-            self.links[session].saw_logout = True
+            link.saw_logout = True
+            if ends and not link.ends_itself:
+                link.ends_itself = True
+                self.arrivals.go(session)
 
     def on_application(self, session: str, text: str) -> None:
         """One message of the client, for the services."""
         link = self.links[session]
+        link.is_asked = False
         link.outbox.is_resending = False
         self.intake.take(link, text)

@@ -45,12 +45,20 @@ class SessionWires:
             wire.shut()
         return wire is not None
 
-    def leave(self) -> None:
-        """The engine has just closed the socket; on its thread."""
+    def leave(self, *, engine_looks_again: bool) -> None:
+        """The engine has just closed the socket; on its thread.
+
+        It looks at the number again where it ended the connection of its own accord, not where it
+        found the client gone: then the number is free for whoever comes.
+        """
         wire, self._wire = self._wire, None
-        if wire is not None:
+        if wire is None:
+            return
+        if engine_looks_again:
             wire.stand_in()
             self._left.append(wire)
+        else:
+            wire.leave()
 
     @property
     def needs_tidying(self) -> bool:

@@ -301,7 +301,7 @@ def test_a_logout_of_the_engine_ends_the_connection_whether_it_is_answered_or_no
     cut: bool,
 ) -> None:
     async def test() -> None:
-        async with rig(edge_settings(*ONE, logout_seconds=0.2)) as found:
+        async with rig(edge_settings(*ONE, logout_answer_seconds=0.2)) as found:
             client = await found.logged_on()
             logout = encode("5", [(34, "2"), (49, "KalshiRT"), (56, "A-RT"), (58, "enough")])
             writer = found.engine.writers[0]

@@ -201,7 +201,7 @@ class Relay:
         self._tail = seen[-_TAIL_BYTES:]
         self._around.meters.messages_out.inc(seen.count(_CHECKSUM_FIELD, not_counted))
         if _LOGOUT in seen and self._deadline is None:  # whether the client answers it or not
-            self._within(self._limits.logout_seconds)
+            self._within(self._limits.logout_answer_seconds)
         self._around.meters.bytes_out.inc(len(data))
         unsent = self.client.get_write_buffer_size()
         if unsent > self._limits.slow_reader_bytes:
