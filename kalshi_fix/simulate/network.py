@@ -167,6 +167,9 @@ class Connection:
     def close(self) -> None:
         """As `engine_sockets.Wire`: the engine's socket stays."""
 
+    def leave(self) -> None:
+        """As `engine_sockets.Wire`: a model knows its sockets by themselves."""
+
     def stand_in(self) -> None:
         """As `engine_sockets.Wire`: a model needs nobody in its place."""
 
