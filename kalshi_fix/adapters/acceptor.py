@@ -93,6 +93,7 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._count_failure = count_failure
         self._log = log
         self._sessions = {_session_id(session).toString(): session for session in sessions}
+        self._names: dict[int, str] = {}  # by address of the engine's identity object
         self.threads: dict[str, int] = {}  # of logged-on sessions
         self.doors = Doors({})
         self._faults: dict[int, Refusal] = {}  # by thread: of the Reject it is about to send
@@ -160,7 +161,10 @@ class _Application(fix.Application):  # type: ignore[misc]
     @_guarded
     def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
         """Text in; the message stays with the engine."""
-        name = self._sessions[session_id.toString()].name
+        address = int(session_id.this)  # the session's own object: it lives as long as the engine
+        name = self._names.get(address)
+        if name is None:  # asked once: the call gives the interpreter away
+            name = self._names[address] = self._sessions[session_id.toString()].name
         self._events.on_application(name, message.toString())
 
     @_guarded

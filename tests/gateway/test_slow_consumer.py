@@ -44,7 +44,8 @@ def test_a_full_queue_cuts_the_connection_and_the_history_is_complete(tmp_path: 
 def test_one_send_that_does_not_end_cuts_the_connection(tmp_path: Path) -> None:
     with rig(tmp_path, outbound_stall_seconds=0.3, outbound_queue_max=100_000) as system:
         slow = flood(system, "ALPHA-NR", "NR")
-        assert system.metric('fixgw_outbound_dropped_total{session="ALPHA-NR"}') > 0
+        dropped = 'fixgw_outbound_dropped_total{session="ALPHA-NR"}'
+        wait_until(lambda: system.metric(dropped) > 0, 20)
         assert slow.log_on(reset=True).msg_type == "A"
 
 
