@@ -162,10 +162,9 @@ class _Application(fix.Application):  # type: ignore[misc]
     def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
         """Text in; the message stays with the engine."""
         address = int(session_id.this)  # the session's own object: it lives as long as the engine
-        name = self._names.get(address)
-        if name is None:  # asked once: the call gives the interpreter away
-            name = self._names[address] = self._sessions[session_id.toString()].name
-        self._events.on_application(name, message.toString())
+        if address not in self._names:  # asked once: the call gives the interpreter away
+            self._names[address] = self._sessions[session_id.toString()].name
+        self._events.on_application(self._names[address], message.toString())
 
     @_guarded
     def toAdmin(self, message: Any, session_id: Any) -> None:  # noqa: N802
@@ -202,10 +201,8 @@ class _Application(fix.Application):  # type: ignore[misc]
 def fill(outgoing: Any, message: FixMessage, dictionary: Any) -> None:
     """Makes an engine message of ours, its groups in order."""
     text = encode(message)
-    if message.msg_type in FLAT and _TWO_AMOUNTS not in text:
-        outgoing.setString(text, False)
-    else:
-        outgoing.setString(text, False, dictionary, dictionary)
+    is_flat = message.msg_type in FLAT and _TWO_AMOUNTS not in text
+    outgoing.setString(text, False, *(() if is_flat else (dictionary, dictionary)))
 
 
 def _session_id(session: EngineSession) -> Any:
