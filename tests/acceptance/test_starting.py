@@ -59,6 +59,7 @@ def test_a_missing_configuration_is_one_line(tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, role: str) -> None:
     system = RunningSystem(tmp_path / "data")
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ended connections may linger
         taken.bind(("127.0.0.1", system.port(role)))
         taken.listen()
         line = only_line(run(*system.options))
