@@ -72,6 +72,8 @@ class FixSocket:
         self._done = threading.Event()
         self._recovering = False
         self._kept: dict[int, tuple[Field, ...]] = {}  # application messages, for resends
+        self._reader: threading.Thread | None = None
+        self.left_over: list[Message] = []  # taken from ended connections, read by nobody yet
 
     # --- connection
 
@@ -81,15 +83,27 @@ class FixSocket:
         return self._socket is not None and not self._done.is_set()
 
     def connect(self) -> None:
-        """Opens the connection; nothing is sent."""
+        """Opens the connection; nothing is sent.
+
+        What the last connection brought and nobody read goes to ``left_over``: its numbers are
+        counted as received, so the venue will not send it again.
+        """
         self.close()
+        if self._reader is not None:
+            self._reader.join(PATIENCE_SECONDS)
+        while not self.inbox.empty():
+            unread = self.inbox.get()
+            if unread is not None:
+                self.left_over.append(unread)
+        self._recovering = False
         self.inbox = queue.Queue()
         self._done = threading.Event()
         self._socket = socket.create_connection(self.address, timeout=PATIENCE_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(self.heartbeat)
         arguments = (self._socket, self.inbox, self._done)
-        threading.Thread(target=self._read, args=arguments, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=arguments, daemon=True)
+        self._reader.start()
 
     def close(self) -> None:
         """Breaks the connection, without a Logout."""

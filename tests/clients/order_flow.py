@@ -108,6 +108,8 @@ class Flow:
                 return False
 
         wait_until(attempt, "the venue to take the Logon again", PATIENCE_SECONDS)
+        while self._session.left_over:
+            self._take(self._session.left_over.pop(0))
         if self._stop.is_set():
             return
         for request in list(self._sent.values()):  # what became of them: ask, never send twice
