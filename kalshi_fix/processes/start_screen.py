@@ -62,13 +62,13 @@ def _sessions_table(settings: Settings) -> Table:
             str(_port(settings, first)),
             first.firm,
             (" .. " if several else ", ").join(accounts) or "-",
-            first.lane,
+            ", ".join(sorted({session.lane for session in sessions})),
         )
     return table
 
 
 def _folded(sessions: Iterable[SessionSettings]) -> list[list[SessionSettings]]:
-    """Runs of sessions that differ only in a number, as one row where there are many."""
+    """Runs of sessions that differ in a number and their lane, as one row where there are many."""
     groups: list[list[SessionSettings]] = []
     for session in sessions:
         if groups and _alike(groups[-1][-1], session):
@@ -84,6 +84,6 @@ def _folded(sessions: Iterable[SessionSettings]) -> list[list[SessionSettings]]:
 def _alike(one: SessionSettings, other: SessionSettings) -> bool:
     def shape(session: SessionSettings) -> tuple[str, ...]:
         letters = "".join("#" if c.isdigit() else c for c in session.sender_comp_id)
-        return letters, session.target_comp_id, session.firm, session.lane, str(session.port)
+        return letters, session.target_comp_id, session.firm, str(session.port)
 
     return shape(one) == shape(other)

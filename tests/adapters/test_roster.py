@@ -41,7 +41,7 @@ def test_an_added_session_has_a_lane_and_a_port_of_its_own(
         "KalshiRT",
         True,
     )
-    assert lane_slots(settings) == {"gw1": 0, "md1": 1, "new-rt": 2}
+    assert lane_slots(settings) == {"gw1": 0, "md1": 1, "gw2": 2, "new-rt": 3}
 
 
 def test_a_lane_keeps_its_port_when_an_earlier_one_goes(
@@ -50,9 +50,9 @@ def test_a_lane_keeps_its_port_when_an_earlier_one_goes(
     second = {**ROW, "sender_comp_id": "NEW2", "password_scrypt": HASH}
     both = roster.adding("NEW2", second, configured)
     left = both.removing("NEW-RT")
-    assert lane_slots(left.apply(configured)) == {"gw1": 0, "md1": 1, "new2": 3}
+    assert lane_slots(left.apply(configured)) == {"gw1": 0, "md1": 1, "gw2": 2, "new2": 4}
     again = left.adding("NEW3", {**second, "sender_comp_id": "NEW3"}, configured)
-    assert lane_slots(again.apply(configured))["new3"] == 2
+    assert lane_slots(again.apply(configured))["new3"] == 3
 
 
 def test_what_was_changed_is_there_after_a_restart_and_private(
@@ -77,7 +77,7 @@ def test_a_lane_whose_last_session_was_removed_is_not_started(
     roster: Roster, configured: Settings
 ) -> None:
     left = roster.removing("ALPHA-MD").removing("BRAVO-MD").apply(configured)
-    assert lane_slots(left) == {"gw1": 0, "new-rt": 2}
+    assert lane_slots(left) == {"gw1": 0, "gw2": 2, "new-rt": 3}
 
 
 def test_a_configured_session_removed_can_be_added_again(

@@ -46,7 +46,8 @@ def free_offset() -> int:
     settings = demo_settings()
     metrics = asdict(settings.metrics)
     del metrics["host"]
-    bases = [*settings.edge.ports.values(), *metrics.values(), settings.metrics.gateway + 10]
+    lanes = [settings.metrics.gateway + 10 * place for place in range(1, len(settings.lanes))]
+    bases = [*settings.edge.ports.values(), *metrics.values(), *lanes]
     for attempt in itertools.islice(_offsets, 500):
         offset = 6_000 + attempt % 160 * 100
         try:
@@ -175,6 +176,7 @@ def test_every_process_is_a_child_that_shows_its_role(system: System) -> None:
         "core",
         "gateway-gw1",
         "gateway-md1",
+        "gateway-gw2",
         "marketdata",
         "edge",
     }
