@@ -78,6 +78,17 @@ def venue(system: RunningSystem) -> Iterator[TcpVenue]:
     venue.close()
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """One system for one file of tests, which may change it and ill-treat it."""
+    running = RunningSystem(tmp_path_factory.mktemp("own"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+
+
 @pytest.fixture
 def fresh_system(tmp_path: Path) -> Iterator[Start]:
     """Makes systems on data directories of their own, and leaves nothing running."""

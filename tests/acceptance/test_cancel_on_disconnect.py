@@ -35,16 +35,6 @@ class Watcher(FixSocket):
         return found
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    system = RunningSystem(tmp_path_factory.mktemp("own"))
-    try:
-        system.start()
-        yield system
-    finally:
-        system.kill()
-
-
 @pytest.fixture
 def watcher(own: RunningSystem) -> Iterator[Watcher]:
     client = Watcher(own.port("DC"), "ALPHA-DC", "KalshiDC")

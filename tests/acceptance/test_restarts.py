@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,17 +45,6 @@ def open_orders(port: int, sender: str) -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def battered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """One system for all the killing."""
-    running = RunningSystem(tmp_path_factory.mktemp("battered"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
-
-
 def kill_role(system: RunningSystem, role: str) -> None:
     """kill -9 of every process of a role; waits until others have taken their place."""
     before = system.processes(role)
@@ -80,26 +69,26 @@ def kill_role(system: RunningSystem, role: str) -> None:
     ],
 )
 def test_no_acknowledged_order_is_lost_when_a_process_is_killed(
-    battered: RunningSystem, role: str, sender: str
+    own: RunningSystem, role: str, sender: str
 ) -> None:
-    with Flow(battered.port("RT"), sender, MARKET) as flow:
+    with Flow(own.port("RT"), sender, MARKET) as flow:
         flow.wait_acknowledged(ORDERS_BEFORE)
-        kill_role(battered, role)
+        kill_role(own, role)
         flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
         flow.stop()
         acknowledged = set(flow.acknowledged)
-    open_now = open_orders(battered.port("RT"), sender)
+    open_now = open_orders(own.port("RT"), sender)
     assert acknowledged <= open_now, f"lost: {sorted(acknowledged - open_now)}"
     assert not flow.refused & open_now, "an order answered with 380=4 happened all the same"
-    assert battered.returncode is None, battered.story()
+    assert own.returncode is None, own.story()
 
 
-def test_every_fill_is_reported_once_to_both_sides_whoever_dies(battered: RunningSystem) -> None:
-    port = battered.port("RT")
+def test_every_fill_is_reported_once_to_both_sides_whoever_dies(own: RunningSystem) -> None:
+    port = own.port("RT")
     with Flow(port, "ALPHA-RT", FILLS) as buyer, Flow(port, "BRAVO-RT", FILLS, "2") as seller:
         for role in ("kalshi-fix gateway", "kalshi-fix core", "valkey-server", "kalshi-fix edge"):
             buyer.wait_acknowledged(len(buyer.acknowledged) + ORDERS_AFTER)
-            kill_role(battered, role)
+            kill_role(own, role)
         for flow in (buyer, seller):
             flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
         buyer.stop()
@@ -121,11 +110,11 @@ def trades(flow: Flow) -> dict[str, Message]:
 
 
 def test_while_the_store_hangs_orders_are_refused_and_taken_again_when_it_is_back(
-    battered: RunningSystem,
+    own: RunningSystem,
 ) -> None:
-    session = FixSocket(battered.port("RT"), "LOAD06-RT", "KalshiRT")
+    session = FixSocket(own.port("RT"), "LOAD06-RT", "KalshiRT")
     wait_until(lambda: session.logon(reset=True).msg_type == "A", "logon")
-    stores = battered.processes("valkey-server")
+    stores = own.processes("valkey-server")
     for pid in stores:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -139,13 +128,13 @@ def test_while_the_store_hangs_orders_are_refused_and_taken_again_when_it_is_bac
 
 
 def test_while_the_core_hangs_orders_are_refused_and_cancels_are_kept_for_it(
-    battered: RunningSystem,
+    own: RunningSystem,
 ) -> None:
-    session = FixSocket(battered.port("RT"), "LOAD07-RT", "KalshiRT")
+    session = FixSocket(own.port("RT"), "LOAD07-RT", "KalshiRT")
     wait_until(lambda: session.logon(reset=True).msg_type == "A", "logon")
     order = enter(session)
     assert session.receive().get(150) == "0"
-    cores = battered.processes("kalshi-fix core")
+    cores = own.processes("kalshi-fix core")
     for pid in cores:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -32,16 +32,6 @@ class Client(FixSocket):
                 return message
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    system = RunningSystem(tmp_path_factory.mktemp("own"))
-    try:
-        system.start()
-        yield system
-    finally:
-        system.kill()
-
-
 @pytest.fixture
 def bystander(own: RunningSystem) -> Iterator[Client]:
     """Connected before and after: whatever is done to others, it stays."""
