@@ -4,7 +4,6 @@ Each command names an operation of the admin service and passes what was typed o
 means, and whether it is allowed, is decided there and in the core.
 """
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -95,6 +94,12 @@ def accounts_withdraw(ctx: typer.Context, account: str, amount: Money) -> None:
     ask(ctx, "accounts.withdraw", account=account, amount=amount)
 
 
+@series.command("list")
+def series_list(ctx: typer.Context) -> None:
+    """Fee schedules."""
+    ask(ctx, "series.list")
+
+
 @series.command("define")
 def series_define(
     ctx: typer.Context,
@@ -135,9 +140,9 @@ def limits_set(
 ) -> None:
     """Set limits."""
     pairs = dict(item.partition("=")[::2] for item in limit)
-    if for_seconds is not None:
-        expires_at = (datetime.now(UTC) + timedelta(seconds=for_seconds)).isoformat()
-    ask(ctx, "limits.set", scope=scope, name=name, limits=pairs, expires_at=expires_at)
+    lasts = None if for_seconds is None else str(for_seconds)
+    times = {"expires_at": expires_at, "lasts": lasts}
+    ask(ctx, "limits.set", scope=scope, name=name, limits=pairs, **times)
 
 
 @app.command("kill")

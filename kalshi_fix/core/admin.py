@@ -1,6 +1,7 @@
 """Operators' commands: who may repeat what, and the answer every one of them gets.
 
-A request id makes a repeat harmless: it is answered again and changes nothing. Ids of commands
+A request id makes a repeat harmless: it is answered again and changes nothing; the same id for
+something else is refused, or a mistake would look like a success. Ids of commands
 that define things or move money are kept for good - a configuration is sent again at every start -
 the others for as long as ``ExchangeConfig.request_memory``; what is older than that is refused.
 """
@@ -22,6 +23,7 @@ from kalshi_fix.core import (
 )
 from kalshi_fix.core.answers import AdminReason, Answer
 from kalshi_fix.messages import commands as c
+from kalshi_fix.messages.content import content_of
 from kalshi_fix.messages.events import AdminAnswered
 
 if TYPE_CHECKING:
@@ -80,23 +82,27 @@ def carry_out(state: State, command: c.AdminCommand) -> None:
     """Carries out an operator's command once, and answers it every time."""
     handler = _HANDLERS[type(command)]
     request_id = command.request_id
+    content = content_of(command)
     answered = state.requests.get(request_id)
     if answered is not None:
-        _answer(state, command, answered)
+        reason, detail, asked = answered
+        if asked not in {"", content}:
+            reason, detail = AdminReason.REQUEST_ID_USED.value, "it asked for something else"
+        _answer(state, command, (reason, detail), content)
         return
     clock.take_time(state, command.at)
     if command.at < state.clock - state.config.request_memory:
-        _answer(state, command, (AdminReason.REQUEST_TOO_OLD.value, ""))
+        _answer(state, command, (AdminReason.REQUEST_TOO_OLD.value, ""), content)
         return
     reason, detail = handler(state, command)
     answer = (str(reason), detail)
-    state.requests[request_id] = answer
+    state.requests[request_id] = (*answer, content)
     if type(command) not in _KEPT:
         state.recent_requests.append((state.clock, request_id))
-    _answer(state, command, answer)
+    _answer(state, command, answer, content)
 
 
-def _answer(state: State, command: c.AdminCommand, answer: Answer) -> None:
+def _answer(state: State, command: c.AdminCommand, answer: Answer, content: str) -> None:
     reason, detail = answer
     state.out.append(
         AdminAnswered(
@@ -108,5 +114,6 @@ def _answer(state: State, command: c.AdminCommand, answer: Answer) -> None:
             command.why,
             reason,
             detail,
+            content,
         )
     )

@@ -20,6 +20,7 @@ class AdminReason(StrEnum):
     ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
     OFF_GRID = "OFF_GRID"
     REQUEST_TOO_OLD = "REQUEST_TOO_OLD"
+    REQUEST_ID_USED = "REQUEST_ID_USED"
 
 
 Answer = tuple[str, str]

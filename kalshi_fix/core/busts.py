@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kalshi_fix.core import ledger, plain
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
+from kalshi_fix.messages.amounts import format_money
 from kalshi_fix.messages.events import Execution
 from kalshi_fix.messages.market_events import TradeBusted
 from kalshi_fix.model import Reason
@@ -32,7 +33,7 @@ def bust_trade(state: State, command: BustTrade) -> Answer:
         missing = _missing(order, record, fee)
         if missing > 0:
             name = order.position.account.name
-            return AdminReason.INSUFFICIENT_BALANCE, f"account {name} lacks {missing}"
+            return AdminReason.INSUFFICIENT_BALANCE, f"account {name} lacks {format_money(missing)}"
     state.trades.pop(record.trade_id, None)
     state.trades_before.pop(record.trade_id, None)
     pot, interest = state.ledger.pot, market.open_interest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, define
 
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
+from kalshi_fix.messages.amounts import format_limit
 from kalshi_fix.messages.events import LimitsChanged
 from kalshi_fix.model import Scope
 
@@ -86,11 +87,14 @@ def set_limits(state: State, command: SetLimits) -> Answer:
         return AdminReason.UNKNOWN_NAME, f"{command.scope} {command.name}"
     for name, value in command.limits.items():
         if name not in NAMES or value < 0:
-            return AdminReason.INVALID_VALUE, f"{name}={value}"
-    if command.expires_at and command.expires_at <= state.clock:
+            return AdminReason.INVALID_VALUE, format_limit(name, value)
+    if command.lasts and command.expires_at:
+        return AdminReason.INVALID_VALUE, "a change ends at an instant or after a time, not both"
+    expires_at = state.clock + command.lasts if command.lasts else command.expires_at
+    if expires_at and expires_at <= state.clock:
         return AdminReason.INVALID_VALUE, "the change would have expired already"
-    limits.set(command.limits, command.expires_at)
-    if command.expires_at:
+    limits.set(command.limits, expires_at)
+    if expires_at:
         state.expiring_limits[command.scope, command.name] = limits
     _changed(state, limits)
     return DONE

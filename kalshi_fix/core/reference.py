@@ -15,7 +15,13 @@ from kalshi_fix.core.limits import NAMES as LIMIT_NAMES
 from kalshi_fix.core.limits import Limits
 from kalshi_fix.core.market import Market, Series
 from kalshi_fix.core.parties import NO_SEGMENT, Account, Firm, Segment, Session
-from kalshi_fix.messages.events import AccountChanged, SegmentChanged
+from kalshi_fix.messages.amounts import (
+    format_limit,
+    format_money,
+    format_price,
+    format_price_range,
+)
+from kalshi_fix.messages.events import AccountChanged, SegmentChanged, SeriesChanged
 from kalshi_fix.model import Reason, Role, Scope
 
 if TYPE_CHECKING:
@@ -128,7 +134,7 @@ def define_segment(state: State, command: c.DefineSegment) -> Answer:
         return AdminReason.INVALID_VALUE, "a segment needs a name"
     for name, value in command.limits.items():
         if name not in LIMIT_NAMES or value < 0:
-            return AdminReason.INVALID_VALUE, f"{name}={value}"
+            return AdminReason.INVALID_VALUE, format_limit(name, value)
     segment = state.segments.get(command.segment)
     if segment is None:
         segment = state.segments[command.segment] = Segment(command.segment)
@@ -165,7 +171,21 @@ def define_series(state: State, command: c.DefineSeries) -> Answer:
     for market in state.markets.values():
         if market.series.name == series.name:
             market.series = series
+    _report_series(state, series)
     return DONE
+
+
+def _report_series(state: State, series: Series) -> None:
+    state.out.append(
+        SeriesChanged(
+            state.next_number(),
+            state.at,
+            series.name,
+            series.taker_rate,
+            series.maker_rate,
+            series.multiplier,
+        )
+    )
 
 
 def ladder_of(state: State, ranges: tuple[tuple[int, int, int], ...]) -> Ladder | None:
@@ -183,11 +203,13 @@ def define_market(state: State, command: c.DefineMarket) -> Answer:
     """Carries out DefineMarket. A finer grid keeps resting orders; one they do not fit does not."""
     ladder = ladder_of(state, command.price_ranges)
     if ladder is None or not command.symbol:
-        return AdminReason.INVALID_VALUE, f"price ranges {command.price_ranges}"
+        ranges = " ".join(format_price_range(each) for each in command.price_ranges)
+        return AdminReason.INVALID_VALUE, f"price ranges {ranges}"
     series = state.series.get(command.series)
     if series is None:
         series = Series(command.series, TAKER_RATE, MAKER_RATE, MULTIPLIER)
         state.series[command.series] = series
+        _report_series(state, series)
     market = state.markets.get(command.symbol)
     if market is None:
         if command.status not in _FIRST_STATES:
@@ -197,7 +219,7 @@ def define_market(state: State, command: c.DefineMarket) -> Answer:
         for side in (market.bids, market.offers):
             for level in side.occupied():
                 if level.price not in ladder.index:
-                    return AdminReason.OFF_GRID, f"orders rest at {level.price}"
+                    return AdminReason.OFF_GRID, f"orders rest at {format_price(level.price)}"
         market.event_ticker = command.event_ticker
         market.series = series
         market.title = command.title
@@ -257,7 +279,7 @@ def deposit(state: State, command: c.Deposit) -> Answer:
     if account is None:
         return AdminReason.UNKNOWN_NAME, f"account {command.account}"
     if command.amount <= 0:
-        return AdminReason.INVALID_VALUE, f"amount {command.amount}"
+        return AdminReason.INVALID_VALUE, f"amount {format_money(command.amount)}"
     ledger.credit(state, account, command.amount, command.why or "DEPOSIT")
     return DONE
 
@@ -268,8 +290,8 @@ def withdraw(state: State, command: c.Withdraw) -> Answer:
     if account is None:
         return AdminReason.UNKNOWN_NAME, f"account {command.account}"
     if command.amount <= 0:
-        return AdminReason.INVALID_VALUE, f"amount {command.amount}"
+        return AdminReason.INVALID_VALUE, f"amount {format_money(command.amount)}"
     if command.amount > account.cash:
-        return AdminReason.INSUFFICIENT_BALANCE, f"free cash is {account.cash}"
+        return AdminReason.INSUFFICIENT_BALANCE, f"free cash is {format_money(account.cash)}"
     ledger.credit(state, account, -command.amount, command.why or "WITHDRAWAL")
     return DONE

@@ -64,7 +64,8 @@ def restore(plain: Sequence[Any], config: ExchangeConfig) -> State:
     _books(state, markets)
     for name, boot, top, seen, alive_at in gateways:
         state.gateways[name] = Gateway(name, boot, top, int(seen, 16), alive_at)
-    state.requests = {row[0]: (row[1], row[2]) for row in requests}
+    for request_id, reason, detail, *content in requests:  # an older snapshot knows no content
+        state.requests[request_id] = (reason, detail, content[0] if content else "")
     state.recent_requests = deque((row[0], row[1]) for row in recent)
     state.trades = _trades(state, trades)
     state.trades_before = _trades(state, trades_before)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kalshi_fix.core import lifecycle, plain
 from kalshi_fix.core.answers import DONE, AdminReason, Answer
 from kalshi_fix.core.market import Settlement
+from kalshi_fix.messages.amounts import format_money, format_price
 from kalshi_fix.messages.events import PositionSettled
 from kalshi_fix.messages.market_events import OpenInterestChanged
 
@@ -33,7 +34,7 @@ def determine(state: State, command: Determine) -> Answer:
     if market.status not in _DETERMINABLE and not unconfirmed:
         return AdminReason.WRONG_STATE, f"market is {market.status}"
     if not 0 <= command.value <= plain.PRICE_UNIT:
-        return AdminReason.INVALID_VALUE, f"value {command.value}"
+        return AdminReason.INVALID_VALUE, f"value {format_price(command.value)}"
     if not command.source:
         return AdminReason.INVALID_VALUE, "a determination names its source"
     market.value = command.value
@@ -160,12 +161,15 @@ def _correct(state: State, market: Market, command: Settle) -> Answer:
     if market.status != plain.SETTLED:
         return AdminReason.WRONG_STATE, f"market is {market.status}"
     if not 0 <= command.value <= plain.PRICE_UNIT or command.value == market.value:
-        return AdminReason.INVALID_VALUE, f"value {command.value}"
+        return AdminReason.INVALID_VALUE, f"value {format_price(command.value)}"
     for paid in market.settlements:
         change = _payout(paid.quantity, command.value) - paid.payout
         missing = -change - state.accounts[paid.account].cash
         if missing > 0:
-            return AdminReason.INSUFFICIENT_BALANCE, f"account {paid.account} lacks {missing}"
+            return (
+                AdminReason.INSUFFICIENT_BALANCE,
+                f"account {paid.account} lacks {format_money(missing)}",
+            )
     market.previous_value = market.value
     market.value = command.value
     market.source = command.source or market.source

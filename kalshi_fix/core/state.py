@@ -88,8 +88,8 @@ class State:
     markets: dict[str, Market] = Factory(dict)
     groups: dict[str, Group] = Factory(dict)
     ledger: Ledger = Factory(Ledger)
-    # operators' requests: id -> answer; those not kept for good also by time, oldest first
-    requests: dict[str, tuple[str, str]] = Factory(dict)
+    # operators' requests: id -> answer, content; those not kept for good by time too, oldest first
+    requests: dict[str, tuple[str, str, str]] = Factory(dict)
     recent_requests: deque[tuple[int, str]] = Factory(deque)
     # what AdvanceTime has to look at
     expiring: dict[int, Order] = Factory(dict)

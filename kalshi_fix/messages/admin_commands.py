@@ -277,7 +277,8 @@ class SetLimits:
 
     ``limits``: name -> value; 0 takes a limit off. Names: ``order_size``, ``order_value``,
     ``open_orders``, ``position``, ``exposure``, ``price_distance``.
-    ``expires_at``: the previous values come back at that instant, 0 = never.
+    ``expires_at``: the previous values come back at that instant, 0 = never. ``lasts`` says the
+    same in ns from now on, so that a repeat of the request asks for the same.
     """
 
     request_id: str
@@ -288,6 +289,7 @@ class SetLimits:
     name: str
     limits: dict[str, int] = field(factory=dict)
     expires_at: int = 0
+    lasts: int = 0
 
 
 @define(slots=True)

@@ -77,6 +77,7 @@ EVENT_KINDS: Final[dict[int, type[e.Event]]] = {
     135: e.AdminAnswered,
     136: e.SegmentChanged,
     137: e.MaintenanceChanged,
+    138: e.SeriesChanged,
     160: e.MarketChanged,
     161: e.LevelChanged,
     162: e.Traded,

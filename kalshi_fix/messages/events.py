@@ -25,6 +25,7 @@ from kalshi_fix.messages.reference_events import (
     LimitsChanged,
     MaintenanceChanged,
     SegmentChanged,
+    SeriesChanged,
     SessionDefined,
     SharedEvent,
 )
@@ -333,6 +334,7 @@ __all__ = [
     "PositionSettled",
     "PositionsReported",
     "SegmentChanged",
+    "SeriesChanged",
     "SessionChanged",
     "SessionDefined",
     "SessionManaged",

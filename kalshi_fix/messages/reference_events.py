@@ -127,6 +127,19 @@ class AdminAnswered:
     why: str
     reason: str
     detail: str
+    content: str = ""  # fingerprint of what was asked for, see ``content``
+
+
+@define(slots=True)
+class SeriesChanged:
+    """A series' fee schedule was defined. Units as in ``DefineSeries``."""
+
+    number: int
+    at: int
+    name: str
+    taker_rate: int
+    maker_rate: int
+    multiplier: int
 
 
 SharedEvent = (
@@ -138,4 +151,5 @@ SharedEvent = (
     | ExchangeChanged
     | LimitsChanged
     | AdminAnswered
+    | SeriesChanged
 )

@@ -15,9 +15,10 @@ from kalshi_fix.adapters.bus import Bus, BusError, OutcomeUnknownError, Position
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.batch import CommandBatch, EventEntry
 from kalshi_fix.messages.commands import AdminCommand
+from kalshi_fix.messages.content import content_of
 from kalshi_fix.processes.admin_saves import SavedView
 from kalshi_fix.services.admin import ShardAnswer, Status
-from kalshi_fix.services.admin_view import ShardView
+from kalshi_fix.services.admin_view import REQUEST_ID_USED, ShardView
 
 T = TypeVar("T")
 
@@ -129,12 +130,12 @@ class ShardLink:
         event = self.look(lambda view: view.answers.get(command.request_id))
         if event is None:
             return None
-        if (event.command, event.operator) != (type(command).__name__, command.operator):
+        if event.content not in {"", content_of(command)}:
             return ShardAnswer(
                 shard=self.shard,
                 status=Status.REFUSED,
-                reason="REQUEST_ID_USED",
-                detail=f"{event.operator} used it for {event.command}",
+                reason=REQUEST_ID_USED,
+                detail=f"{event.operator} used it for {event.command}, with what it then asked for",
             )
         return ShardAnswer(
             shard=self.shard,

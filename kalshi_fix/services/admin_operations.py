@@ -233,6 +233,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Field("name", f.name),
         Field("limits", f.limits),
         Field("expires_at", f.instant, 0),
+        Field("lasts", f.seconds, 0),
     ),
     "kill": _kill_switch(killed=True),
     "unkill": _kill_switch(killed=False),

@@ -11,7 +11,15 @@ from typing import Any, Final
 from attrs import frozen
 
 from kalshi_fix.services import admin_values as v
-from kalshi_fix.services.admin_fields import LIMIT_VALUES, Field, count, name, one_of, symbol
+from kalshi_fix.services.admin_fields import (
+    LIMIT_VALUES,
+    MULTIPLIER_PLACES,
+    Field,
+    count,
+    name,
+    one_of,
+    symbol,
+)
 from kalshi_fix.services.admin_view import AccountView, MarketView, ShardView
 
 Row = dict[str, Any]
@@ -169,6 +177,18 @@ def _segments(view: ShardView, _filters: Filters) -> list[Row]:
     ]
 
 
+def _series(view: ShardView, _filters: Filters) -> list[Row]:
+    return [
+        {
+            "series": series.name,
+            "taker_rate": v.format_decimal(series.taker_rate, v.RATE_PLACES, shown=2),
+            "maker_rate": v.format_decimal(series.maker_rate, v.RATE_PLACES, shown=2),
+            "multiplier": v.format_decimal(series.multiplier, MULTIPLIER_PLACES, shown=0),
+        }
+        for _, series in sorted(view.series.items())
+    ]
+
+
 def _limits(view: ShardView, filters: Filters) -> list[Row]:
     return [
         {
@@ -243,6 +263,7 @@ READINGS: Final[dict[str, Reading]] = {
     "firms.list": Reading(rows=_firms),
     "sessions.list": Reading(rows=_sessions, filters=(Field("firm", name),)),
     "segments.list": Reading(rows=_segments),
+    "series.list": Reading(rows=_series),
     "limits.show": Reading(
         rows=_limits,
         filters=(Field("scope", one_of("firm", "account", "session")), Field("name", name)),

@@ -11,7 +11,7 @@ import msgpack
 from kalshi_fix.messages import codec
 from kalshi_fix.services.admin_view import AccountView, MarketView, ShardView
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class UnreadableViewError(ValueError):
@@ -26,6 +26,7 @@ def pack(view: ShardView) -> bytes:
         *view.firms.values(),
         *view.sessions.values(),
         *view.segments.values(),
+        *view.series.values(),
         *view.connections.values(),
         *view.limits.values(),
         *([view.exchange] if view.exchange else []),

@@ -8,11 +8,39 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from kalshi_fix.messages.amounts import (
+    MONEY_PLACES,
+    PRICE_PLACES,
+    QUANTITY_PLACES,
+    format_decimal,
+    format_money,
+    format_price,
+    format_price_range,
+    format_quantity,
+)
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
-PRICE_PLACES: Final = 4
-QUANTITY_PLACES: Final = 2
-MONEY_PLACES: Final = 6
+__all__ = [
+    "MAX_DIGITS",
+    "RATE_PLACES",
+    "InvalidValueError",
+    "format_decimal",
+    "format_money",
+    "format_price",
+    "format_price_range",
+    "format_quantity",
+    "format_seconds",
+    "format_time",
+    "parse_count",
+    "parse_decimal",
+    "parse_money",
+    "parse_price",
+    "parse_price_range",
+    "parse_quantity",
+    "parse_seconds",
+    "parse_time",
+]
+
 RATE_PLACES: Final = 6  # fee rates, in millionths
 SECOND_PLACES: Final = 9  # durations, in nanoseconds
 MAX_DIGITS: Final = 15  # before the point: far above any sum of money, far below 64 bits' abuse
@@ -42,20 +70,6 @@ def parse_decimal(text: str, places: int) -> int:
     return -value if sign == "-" else value
 
 
-def format_decimal(value: int, places: int, shown: int | None = None) -> str:
-    """Integer of ``10 ** -places`` as decimal text.
-
-    ``shown`` is the least number of decimals (None = all ``places``); never fewer than it needs.
-    """
-    sign = "-" if value < 0 else ""
-    whole, rest = divmod(abs(value), 10**places)
-    decimals = f"{rest:0{places}d}" if places else ""
-    least = places if shown is None else shown
-    while len(decimals) > least and decimals.endswith("0"):
-        decimals = decimals[:-1]
-    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
-
-
 def parse_price(text: str) -> int:
     """Dollars from 0 to 1 with at most 4 decimals, in price units.
 
@@ -68,11 +82,6 @@ def parse_price(text: str) -> int:
     return price
 
 
-def format_price(price: int) -> str:
-    """Price units as dollars with 4 decimals."""
-    return format_decimal(price, PRICE_PLACES)
-
-
 def parse_quantity(text: str) -> int:
     """Contracts, not negative, with at most 2 decimals, in hundredths.
 
@@ -82,11 +91,6 @@ def parse_quantity(text: str) -> int:
     return _not_negative(text, parse_decimal(text, QUANTITY_PLACES))
 
 
-def format_quantity(quantity: int) -> str:
-    """Hundredths of a contract as contracts with 2 decimals."""
-    return format_decimal(quantity, QUANTITY_PLACES)
-
-
 def parse_money(text: str) -> int:
     """Dollars, not negative, with at most 6 decimals, in money units.
 
@@ -94,11 +98,6 @@ def parse_money(text: str) -> int:
         InvalidValueError: anything else.
     """
     return _not_negative(text, parse_decimal(text, MONEY_PLACES))
-
-
-def format_money(money: int) -> str:
-    """Money units as dollars: cents always, more decimals only where the value has them."""
-    return format_decimal(money, MONEY_PLACES, shown=2)
 
 
 def parse_count(text: str) -> int:
@@ -164,11 +163,6 @@ def parse_price_range(text: str) -> tuple[int, int, int]:
     if step == 0 or start > end or (end - start) % step:
         raise InvalidValueError(f"{text!r}: the step does not lead from start to end")
     return start, end, step
-
-
-def format_price_range(price_range: tuple[int, int, int]) -> str:
-    """The inverse of ``parse_price_range``."""
-    return ":".join(format_price(part) for part in price_range)
 
 
 def _not_negative(text: str, value: int) -> int:

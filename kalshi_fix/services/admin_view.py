@@ -14,6 +14,7 @@ from kalshi_fix.messages import events as e
 from kalshi_fix.model import NANOS
 
 ANSWERS_KEPT_NANOSECONDS: Final = 24 * 3_600 * NANOS  # as long as the core knows a request id
+REQUEST_ID_USED: Final = "REQUEST_ID_USED"  # the core's answer to an id used for something else
 ANSWERS_KEPT_LEAST: Final = 1_000  # the history an operator can look at, however old
 
 
@@ -86,6 +87,7 @@ class ShardView:
     firms: dict[str, e.FirmChanged] = field(factory=dict)
     sessions: dict[str, e.SessionDefined] = field(factory=dict)
     segments: dict[str, e.SegmentChanged] = field(factory=dict)
+    series: dict[str, e.SeriesChanged] = field(factory=dict)
     connections: dict[str, e.SessionChanged] = field(factory=dict)
     limits: dict[tuple[str, str], e.LimitsChanged] = field(factory=dict)
     exchange: e.ExchangeChanged | None = None
@@ -247,6 +249,10 @@ def _segment(view: ShardView, event: e.SegmentChanged) -> None:
     view.segments[event.name] = event
 
 
+def _series(view: ShardView, event: e.SeriesChanged) -> None:
+    view.series[event.name] = event
+
+
 def _connection(view: ShardView, event: e.SessionChanged) -> None:
     if not event.reason:  # a refused opening changed nothing
         view.connections[event.session] = event
@@ -265,6 +271,8 @@ def _exchange(view: ShardView, event: e.ExchangeChanged) -> None:
 
 
 def _answered(view: ShardView, event: e.AdminAnswered) -> None:
+    if event.reason == REQUEST_ID_USED and event.request_id in view.answers:
+        return  # the id still stands for what it was first used for
     view.answers[event.request_id] = event
     while len(view.answers) > ANSWERS_KEPT_LEAST:
         oldest = next(iter(view.answers.values()))
@@ -285,6 +293,7 @@ _TAKES: Final[dict[type[Any], Callable[[ShardView, Any], None]]] = {
     e.FirmChanged: _firm,
     e.SessionDefined: _session,
     e.SegmentChanged: _segment,
+    e.SeriesChanged: _series,
     e.SessionChanged: _connection,
     e.LimitsChanged: _limits,
     e.ExchangeChanged: _exchange,

@@ -122,6 +122,16 @@ def test_a_request_id_cannot_stand_for_two_different_things(system: Any) -> None
     system.ask("accounts.deposit", account="ALPHA-1", amount="5", request_id="D1")
     other = system.ask("markets.pause", symbol=T, request_id="D1")
     assert outcome(other) == (Status.REFUSED, "REQUEST_ID_USED")
+    more = system.ask("accounts.deposit", account="ALPHA-1", amount="6", request_id="D1")
+    assert outcome(more) == (Status.REFUSED, "REQUEST_ID_USED")
+    (row,) = system.ask("accounts.show", account="ALPHA-1").rows
+    assert row["cash"] == "5.00"
+
+
+def test_fee_schedules_are_listed_as_they_were_defined(system: Any) -> None:
+    system.ask("series.define", series="KXTEST", taker_rate="0.05", maker_rate="-0.0125")
+    (row,) = [row for row in system.ask("series.list").rows if row["series"] == "KXTEST"]
+    assert (row["taker_rate"], row["maker_rate"], row["multiplier"]) == ("0.05", "-0.0125", "1")
 
 
 def test_a_session_is_disabled_and_enabled_without_losing_its_definition(system: Any) -> None:
