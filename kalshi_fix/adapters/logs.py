@@ -4,6 +4,7 @@ Secrets never leave: a processor masks them by key and, in text that holds FIX, 
 object handed to whoever writes; there is no global configuration.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -55,7 +56,11 @@ def mask_secrets(
 
 
 class _Sink:
-    """Appends lines to the file, which is rotated by size, and important ones to stderr."""
+    """Appends lines to the file, which is rotated by size, and important ones to stderr.
+
+    A full disk or a terminal that has gone ends no process: the lines are lost, and how many is the
+    first thing the file says when it takes lines again.
+    """
 
     def __init__(self, settings: LogSettings, path: Path | None, stderr: TextIO) -> None:
         self._settings = settings
@@ -65,6 +70,7 @@ class _Sink:
         self._lock = threading.Lock()
         self._descriptor = -1
         self._size = 0
+        self._lost = 0
         if path is not None:
             self._open(path)
 
@@ -81,24 +87,39 @@ class _Sink:
         level, _, text = line.partition(" ")
         with self._lock:
             if self._path is not None:
-                row = text.encode() + b"\n"
-                if self._size + len(row) > self._settings.file_max_bytes:
-                    self._rotate(self._path)
-                self._size += os.write(self._descriptor, row)
+                self._write(self._path, text)
             if LEVELS[level] >= self._stderr_level:
-                self._stderr.write(text + "\n")
-                self._stderr.flush()
+                # who has closed the terminal reads no line; the file has it
+                with contextlib.suppress(OSError, ValueError):
+                    self._stderr.write(text + "\n")
+                    self._stderr.flush()
+
+    def _write(self, path: Path, text: str) -> None:
+        rows = text.encode() + b"\n"
+        if self._lost:
+            rows = (
+                b'{"event": "log_lines_lost", "level": "error", "count": %d}\n' % self._lost + rows
+            )
+        try:
+            if self._size + len(rows) > self._settings.file_max_bytes:
+                self._rotate(path)
+            self._size += os.write(self._descriptor, rows)
+        except OSError:
+            self._lost += 1
+        else:
+            self._lost = 0
 
     debug = info = warning = error = critical = fatal = exception = msg
 
     def _rotate(self, path: Path) -> None:
-        os.close(self._descriptor)
         for number in range(self._settings.files_kept - 1, 0, -1):
             older = path.with_suffix(f".log.{number}")
             if older.exists():
                 older.replace(path.with_suffix(f".log.{number + 1}"))
         path.replace(path.with_suffix(".log.1"))
+        full = self._descriptor
         self._open(path)
+        os.close(full)
 
 
 def _with_level(

@@ -5,8 +5,6 @@ and answers when each has said what came of it; reads are answered from the shar
 nothing of its own but a picture: the history of operators' actions is what the bus holds.
 """
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +22,7 @@ from kalshi_fix.processes.admin_roster import CHANGES, SessionRoster
 from kalshi_fix.processes.admin_shard import ShardLink
 from kalshi_fix.processes.admin_status import status_row
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
+from kalshi_fix.processes.stopping import stop_event
 from kalshi_fix.services.admin import (
     Answer,
     InvalidRequestError,
@@ -228,6 +227,7 @@ class AdminService:
 
 def main(settings: Settings, data: DataDir) -> int:
     """Runs the service alone, where processes are started one by one."""
+    stop = stop_event()
     metrics = Metrics("admin")
     service = AdminService(settings, data, Store.of(settings.store, data).bus, metrics=metrics)
     host, port = settings.metrics.host, settings.metrics.supervisor
@@ -239,10 +239,7 @@ def main(settings: Settings, data: DataDir) -> int:
         service.start()
     except OSError as error:
         return refuse(f"admin service: {error}")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    stopping.wait()
+    stop.wait()
     service.stop()
     metrics.close()
     return CLEAN

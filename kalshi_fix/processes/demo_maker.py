@@ -5,7 +5,6 @@ comes back by itself when the exchange was away. What it quotes is decided in ``
 """
 
 import os
-import signal
 import threading
 import time
 from typing import Final
@@ -17,6 +16,7 @@ from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.processes.demo_quotes import Quotes
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
+from kalshi_fix.processes.stopping import stop_event
 
 PROCESS: Final = "demo-maker"
 PASSWORD_VARIABLE: Final = "KALSHI_FIX_DEMO_PASSWORD"  # noqa: S105 - a name, not a password
@@ -42,9 +42,7 @@ def main(settings: Settings, data: DataDir) -> int:
     )
     address = (settings.edge.host, session.port or settings.edge.ports[session.role])
     log = open_log(PROCESS, settings.log, data.log_file(PROCESS))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     quotes = Quotes(settings.demo.symbols, f"MM-{time.time_ns() // 1_000_000:x}")
     DemoMaker(address, identity, quotes, log).run(stop)
     return CLEAN

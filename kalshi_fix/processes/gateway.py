@@ -26,8 +26,8 @@ from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 from kalshi_fix.processes.gateway_machine import LaneMachine
 from kalshi_fix.processes.gateway_reader import PositionError
 from kalshi_fix.processes.gateway_state import LaneStateError
+from kalshi_fix.processes.stopping import SIGNALS, block_stop_signals
 
-_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _LOCK_POLL_SECONDS: Final = 0.05
 _GC_ALLOCATIONS: Final = 50_000  # messages hold no cycles: look seldom
 _RECOVER_AGAIN_SECONDS: Final = 0.2
@@ -61,7 +61,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     log = open_log(process, settings.log, data.log_file(process))
     # blocked in every thread there will be; waited for here. A handler could run while this thread
     # waits for a lock of its own, or in none of Python's threads
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    block_stop_signals()
     metrics = Metrics(process)
     health = _Health()
     slots = lane_slots(settings)
@@ -90,7 +90,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
 
 def _told_to_stop(seconds: float) -> bool:
     """Waits so long for SIGTERM or SIGINT."""
-    return signal.sigtimedwait(_STOPPING, seconds) is not None
+    return signal.sigtimedwait(SIGNALS, seconds) is not None
 
 
 def _serve(around: Surroundings, machine: LaneMachine, health: _Health, log: Log) -> int:
@@ -113,7 +113,7 @@ def _serve(around: Surroundings, machine: LaneMachine, health: _Health, log: Log
     gc.freeze()  # what is there now stays; collections look at what comes and goes
     gc.set_threshold(_GC_ALLOCATIONS)
     health.lane = lane
-    signal.sigwait(_STOPPING)
+    signal.sigwait(SIGNALS)
     lane.stop()
     machine.stopped()
     around.metrics.close()

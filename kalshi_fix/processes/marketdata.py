@@ -5,7 +5,6 @@ whatever had an unknown outcome is written again, because readers recognise a re
 What is published is decided in ``services.market_data_publication``.
 """
 
-import signal
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from kalshi_fix.adapters.store import Store
 from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.messages.commands import PublishDepth
 from kalshi_fix.model import NANOS
+from kalshi_fix.processes.stopping import stop_event
 from kalshi_fix.services.market_data_format import (
     INDEX_KEY,
     POSITION_KEY,
@@ -187,6 +187,7 @@ def main(settings: Settings, data: DataDir) -> int:
     Returns:
         0 after a clean stop, 2 when it cannot start as configured, 70 when a shard's thread failed.
     """
+    stop = stop_event()
     log = open_log(PROCESS, settings.log, data.log_file(PROCESS))
     metrics = Metrics(PROCESS)
     meters = Meters(metrics)
@@ -208,7 +209,7 @@ def main(settings: Settings, data: DataDir) -> int:
         sys.stderr.write(f"marketdata: cannot serve metrics on port {ports[0]}: {error}\n")
         return EXIT_CONFIGURATION
     try:
-        return _publish(publishers, log)
+        return _publish(publishers, stop, log)
     finally:
         metrics.close()
 
@@ -217,8 +218,7 @@ def _connector(store: Store, shard: str) -> Callable[[], Bus]:
     return lambda: store.bus(shard)
 
 
-def _publish(publishers: list[ShardPublisher], log: Log) -> int:
-    stop = threading.Event()
+def _publish(publishers: list[ShardPublisher], stop: threading.Event, log: Log) -> int:
     failed = threading.Event()
 
     def guarded(publisher: ShardPublisher) -> None:
@@ -229,8 +229,6 @@ def _publish(publishers: list[ShardPublisher], log: Log) -> int:
             failed.set()
             stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     threads = [
         threading.Thread(target=guarded, args=(publisher,), name=f"shard {publisher.shard}")
         for publisher in publishers

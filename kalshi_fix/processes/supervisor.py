@@ -39,6 +39,7 @@ from kalshi_fix.processes.programs import (
     wanted_ports,
 )
 from kalshi_fix.processes.start_screen import Screen
+from kalshi_fix.processes.stopping import StopFlag
 
 LOCK_SECONDS: Final = 3.0  # a killed system's store ends a moment later
 PORT_SECONDS: Final = 1.0
@@ -86,7 +87,7 @@ class Supervisor:
         self._programs = list(programs(settings, common, demo_flow=plan.demo_flow))
         self._log = open_log("supervisor", settings.log, data.log_file("supervisor"))
         self._lock = DataLock(data)
-        self._stopping = threading.Event()
+        self._stopping = StopFlag()
         self._refused = False
         self._was_ready = False
         self._admin: AdminService | None = None
