@@ -56,6 +56,9 @@ class Document:
                 tables.BUSINESS_REJECT_CODES,
                 tables.BUSINESS_OTHER,
             ),
+            "replay rejects": lambda: self._codes(
+                "21004", "EventResendRejectReason", tables.REPLAY_REJECT_CODES
+            ),
             "costs": self._costs,
             "venue tags": self._venue_tags,
         }

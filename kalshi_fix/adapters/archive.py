@@ -7,6 +7,7 @@ any other damage and any newer version is refused, and nothing is changed. Knows
 
 import os
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -145,6 +146,22 @@ class StreamArchive:
         for path in self.segments():
             yield from _frames(path, _Segment())
 
+    def read_after(self, entry_id: str) -> Iterator[Entry]:
+        """Every entry behind an id, from the segment on that may hold it; checked as by `read`.
+
+        May run while another process writes: it ends where that one has got to.
+
+        Raises:
+            ArchiveError: a file is damaged or of a newer version.
+        """
+        after = _place(entry_id)
+        paths = self.segments()
+        firsts = [_place(path.stem.removeprefix(f"{self._stream}-")) for path in paths]
+        for path in paths[max(0, bisect_right(firsts, after) - 1) :]:
+            for entry in _frames(path, _Segment()):
+                if _place(entry.id) > after:
+                    yield entry
+
     def _begin(self, first_id: str) -> None:
         major, _, minor = first_id.partition("-")
         self._path = self._directory / f"{self._stream}-{int(major):020d}-{int(minor):010d}.segment"
@@ -159,6 +176,12 @@ class StreamArchive:
         digest = _hash_of(self._path, self._size)
         self._file.write(_FRAME.pack(_SEALED, 0, 0) + digest)
         self.close()
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    """An id as it sorts."""
+    major, _, minor = entry_id.partition("-")
+    return int(major), int(minor)
 
 
 def _scan(path: Path) -> _Segment:

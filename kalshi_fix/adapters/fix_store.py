@@ -106,11 +106,11 @@ def content(message: FixMessage) -> str:
 
 
 def refused_numbers(sent: Iterable[Sent]) -> set[int]:
-    """Incoming numbers that a Reject or BusinessMessageReject answered for good (45)."""
+    """Incoming numbers that a refusal, or the end of a replay, answered for good (45)."""
     return {
         int(refusal.message.get(45))
         for refusal in sent
-        if refusal.message.msg_type in {"3", "j"} and refusal.message.get(45).isdigit()
+        if refusal.message.msg_type in {"3", "j", "U2", "U3"} and refusal.message.get(45).isdigit()
     }
 
 

@@ -112,6 +112,9 @@ class GatewaySettings:
     resend_messages_per_minute: int = 120_000  # ... and how fast that comes back; then Logout
     admin_faults_max: int = 100  # faulty administrative messages of one session at once ...
     admin_faults_per_minute: int = 10  # ... and how fast that comes back; then Logout
+    replay_reports_per_second: int = 2_000  # of a lane's sessions together, by ExecID (U1)
+    replay_cpu_percent: int = 25  # of a processor that reading and rendering them may use
+    replay_waiting_max: int = 500  # messages waiting for a client: its replay pauses
     unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
 
 

@@ -83,6 +83,14 @@ BUSINESS_REJECT_CODES: Final[Mapping[str, str]] = {
     Reason.ACCOUNT_NOT_FOUND: "6",
     Reason.ACCOUNT_NOT_PERMITTED: "6",
 }
+# EventResendRejectReason (21004).
+REPLAY_REJECT_CODES: Final[Mapping[str, str]] = {
+    Reason.REPLAY_IN_PROGRESS: "1",
+    Reason.REPLAY_FAILED: "2",
+    Reason.REPLAY_INTERRUPTED: "2",
+    Reason.UNKNOWN_BEGIN_EXEC_ID: "3",
+    Reason.UNKNOWN_END_EXEC_ID: "4",
+}
 OTHER: Final = "99"
 BUSINESS_OTHER: Final = "0"
 
@@ -118,6 +126,7 @@ REQUIRED: Final[Mapping[str, tuple[int, ...]]] = {
     "AN": (710, 724, 1, 581, 715, 60),
     "BB": (),
     "UOG": (20131,),
+    "U1": (21001,),
 }
 # Values of FIX 4.4's (or the venue's) enumeration; anything else is a Reject (3), 373=5.
 ENUMERATED: Final[Mapping[str, tuple[tuple[int, frozenset[str]], ...]]] = {
@@ -146,6 +155,7 @@ ENUMERATED: Final[Mapping[str, tuple[tuple[int, frozenset[str]], ...]]] = {
     "AN": ((724, frozenset("0123")),),
     "BB": (),
     "UOG": ((20131, GROUP_ACTIONS),),
+    "U1": (),
 }
 # Which fields are decimals and UTC timestamps; a wrong form is a Reject (3), 373=6.
 DECIMALS: Final[Mapping[str, tuple[int, ...]]] = {
@@ -184,6 +194,7 @@ TEXT_LENGTH_MAX: Final = 256
 
 ORDER_ENTRY_MESSAGES: Final = frozenset({"D", "F", "G", "q", "H", "AF", "AN", "BB", "UOG"})
 MARKET_DATA_MESSAGES: Final = frozenset({"V", "x", "e"})
+REPLAY_REQUEST: Final = "U1"  # drop copy asks for reports again
 THROTTLE_REQUEST: Final = "UTQ"  # a session asks for its own throttle
 # What changes something; a listener session may only look.
 CHANGING_MESSAGES: Final = frozenset({"D", "F", "G", "q", "UOG"})

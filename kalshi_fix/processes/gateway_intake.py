@@ -5,7 +5,7 @@ that came of it is: commands durable, replies with the engine. Nothing here wait
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve, field
@@ -14,6 +14,7 @@ from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Counter
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusals import internal_error, session_reject, unavailable
+from kalshi_fix.fix.replays import ReplayRange
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.processes.gateway_acks import AckTimes
@@ -68,6 +69,7 @@ class Intake:
     routes: Routes
     acks: AckTimes
     guard: SessionGuard
+    replay: Callable[[Incoming, ReplayRange], None] | None  # None: the lane has no drop copy
     metrics: GatewayMetrics
     log: Log
     _received: dict[str, Counter] = field(factory=dict)
@@ -129,7 +131,7 @@ class Intake:
                 replies = [*replies, unavailable(incoming.message)]
             else:
                 ways.append((command, shards))
-        parts = len(replies)
+        parts = len(replies) + (reaction.replay is not None)
         for _, shards in ways:
             parts += len(shards)
         if parts != 1:  # one is begun already
@@ -137,6 +139,9 @@ class Intake:
         self._send_replies(incoming, replies, reaction.logout)
         for command, shards in ways:
             self._submit(incoming, command, shards)
+        if reaction.replay is not None:
+            assert self.replay is not None, "only drop copy replays"
+            self.replay(incoming, reaction.replay)
 
     def _not_passed(self, incoming: Incoming, shards: tuple[int, ...]) -> tuple[int, ...]:
         number, link = incoming.number, incoming.link

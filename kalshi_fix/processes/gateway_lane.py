@@ -40,6 +40,7 @@ from kalshi_fix.processes.gateway_outbox import Outbox, OutboxLimits
 from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
 from kalshi_fix.processes.gateway_reader import EventReader
+from kalshi_fix.processes.gateway_replays import replayer_of
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
 from kalshi_fix.processes.gateway_state import LaneState
@@ -103,6 +104,15 @@ class Lane:
         self._writers = [self._writer(index) for index in range(len(self._shards))]
         self._process = Process(f"gateway:{around.name}", around.boot, self._writers)
         self._secret = secrets.token_hex(_SECRET_BYTES)
+        self._replayer = replayer_of(
+            self._desks.get(Role.DC),
+            around.settings,
+            around.data,
+            connect=around.connect,
+            newest=lambda index: self._readers[index].done,
+            metrics=self._metrics,
+            log=self._log,
+        )
         self._engine = self._build_engine()
         self.links.update({session.name: self._link(session) for session in self._sessions})
         if around.machine_went_down:
@@ -158,6 +168,8 @@ class Lane:
         for reader in self._readers:
             reader.start()
         self._start_feeds()
+        if self._replayer is not None:
+            self._replayer.start()
         # first, so that the number it keeps is below any that the engine's connections get
         self._control = ControlServer(
             self._around.data.control_socket(self._around.name),
@@ -179,6 +191,8 @@ class Lane:
             self._control.stop()
         for feed in self._feeds:
             feed.stop()
+        if self._replayer is not None:
+            self._replayer.stop(_STOP_SECONDS)
         self._engine.stop()
         for link in self.links.values():
             link.outbox.join(_STOP_SECONDS)
@@ -232,6 +246,7 @@ class Lane:
             routes=Routes(self._shards, markets),
             acks=self._acks,
             guard=guard,
+            replay=self._replayer.ask if self._replayer else None,
             metrics=self._metrics,
             log=self._log,
         )

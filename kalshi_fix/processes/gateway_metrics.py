@@ -82,6 +82,16 @@ class GatewayMetrics:
             "fixgw_recovered_reports_total", "Reports found in a session store at a restart"
         )
 
+        self._count_replays(metrics)
+
+    def _count_replays(self, metrics: Metrics) -> None:
+        self.replays = metrics.counters(
+            "fixgw_replays_total", "Replays by ExecID (U1) answered, by result", ["result"]
+        )
+        self.replayed = metrics.counter(
+            "fixgw_replayed_reports_total", "Reports sent again by ExecID (97=Y)"
+        )
+
     def count_sent(self, message: FixMessage) -> None:
         """One application message went to the engine."""
         msg_type = message.msg_type

@@ -1,15 +1,19 @@
 """Drop copy (DC): every ExecutionReport the core made for the firm, from any session, as it is.
 
 Same ExecID as on order entry, and rejects included; answers to status questions are no reports
-and stay out. Replay on request (U1) is answered as not supported.
+and stay out. A U1 is judged here; the history it asks for is read by whoever can, and comes back
+through `DropCopy.copy`, so a report again is what it was.
 """
 
 from collections.abc import Mapping, Sequence
 
+from kalshi_fix.fix.inbound import form_fault
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Dialect, Reports
+from kalshi_fix.fix.refusals import render
+from kalshi_fix.fix.replays import read_request, rejected
 from kalshi_fix.messages.events import Event, Execution, OrderRejected
-from kalshi_fix.model import Role
+from kalshi_fix.model import NANOS_PER_MS, Reason, Role
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.service import Reaction, SessionView
 
@@ -27,12 +31,21 @@ class DropCopy:
         self._sessions = sessions
         self._policy = policy
         self._reports = tuple(reports) or (Reports(),)
+        # of their own: another thread renders history, and old orders do not belong in the cache
+        self._history = tuple(Reports(shard) for shard in range(len(self._reports)))
 
     def on_message(self, session: SessionView, message: FixMessage, at: int) -> Reaction:
-        """Nothing a client may send is supported here; the policy says so."""
+        """An EventResendRequest (U1); anything else is not supported here."""
         judgement = self._policy.judge(session, message, at)
-        replies = [judgement.refusal] if judgement.refusal is not None else []
-        return Reaction(replies, [], judgement.logout)
+        if judgement.refusal is not None:
+            return Reaction([judgement.refusal], [], judgement.logout)
+        fault = form_fault(message)
+        if fault is not None:
+            return Reaction([render(fault, message, at, microseconds=session.microseconds)])
+        asked = read_request(message, len(self._reports))
+        if isinstance(asked, Reason):
+            return Reaction([rejected(message, asked)])
+        return Reaction(replay=asked)
 
     def on_event(self, event: Event, shard: int = 0) -> list[tuple[str, FixMessage]]:
         """Executions and rejects to the firm's DC sessions."""
@@ -40,13 +53,27 @@ class DropCopy:
         if kind is not Execution and kind is not OrderRejected:
             return []
         assert isinstance(event, Execution | OrderRejected)
-        reports = self._reports[shard]
-        found: list[tuple[str, FixMessage]] = []
-        for view in self._sessions.values():
-            if view.role == Role.DC and view.firm == event.firm:
-                dialect = Dialect(view.venue_tags, view.microseconds)
-                if isinstance(event, Execution):
-                    found.append((view.name, reports.execution(event, dialect)))
-                else:
-                    found.append((view.name, reports.rejection(event, dialect)))
-        return found
+        return [
+            (view.name, _rendered(self._reports[shard], event, view))
+            for view in self._sessions.values()
+            if view.role == Role.DC and view.firm == event.firm
+        ]
+
+    def copy(self, event: Event, session: SessionView, shard: int) -> FixMessage | None:
+        """The report of an event of long ago; None where it is no report of the session's firm."""
+        if not isinstance(event, Execution | OrderRejected) or event.firm != session.firm:
+            return None
+        return _rendered(self._history[shard], event, session)
+
+    def is_report(self, event: Event, at_ms: int) -> bool:
+        """Whether an event has an ExecID that names this time."""
+        return isinstance(event, Execution | OrderRejected) and event.at // NANOS_PER_MS == at_ms
+
+
+def _rendered(
+    reports: Reports, event: Execution | OrderRejected, session: SessionView
+) -> FixMessage:
+    dialect = Dialect(session.venue_tags, session.microseconds)
+    if isinstance(event, Execution):
+        return reports.execution(event, dialect)
+    return reports.rejection(event, dialect)

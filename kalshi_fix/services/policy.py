@@ -24,7 +24,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     Role.NR: tables.ORDER_ENTRY_MESSAGES | {tables.THROTTLE_REQUEST},
     Role.RT: tables.ORDER_ENTRY_MESSAGES | {tables.THROTTLE_REQUEST},
     Role.MD: tables.MARKET_DATA_MESSAGES | {tables.THROTTLE_REQUEST},
-    Role.DC: frozenset(),
+    Role.DC: frozenset({tables.REPLAY_REQUEST}),
     Role.PT: frozenset(),
 }
 _ENTRIES: Final = frozenset({"D", "G"})  # a cancel is never refused for its market

@@ -9,6 +9,7 @@ from typing import Protocol
 from attrs import define, field
 
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.replays import ReplayRange
 from kalshi_fix.messages.commands import Command
 from kalshi_fix.messages.events import Event
 
@@ -43,12 +44,14 @@ class SessionView:
 class Reaction:
     """What a client's message leads to: messages back to it, and commands for the bus.
 
-    ``logout`` != "" ends the session with that text, after the replies.
+    ``logout`` != "" ends the session with that text, after the replies. ``replay`` is history the
+    client is to have again; whoever can read it answers then.
     """
 
     replies: list[FixMessage] = field(factory=list)
     commands: list[Command] = field(factory=list)
     logout: str = ""
+    replay: ReplayRange | None = None
 
 
 class Service(Protocol):

@@ -13,7 +13,7 @@ from kalshi_fix.fix.tables import THROTTLE_REQUEST
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
 # Tokens a message costs; whatever is not named costs one.
-COSTS: Final[Mapping[str, int]] = {"D": 10, "G": 10, "F": 2, "H": 10, "AF": 50, "UOG": 10}
+COSTS: Final[Mapping[str, int]] = {"D": 10, "G": 10, "F": 2, "H": 10, "AF": 50, "UOG": 10, "U1": 50}
 CANCELS: Final = frozenset({"F", "q"})
 _WARN_BELOW_PERCENT: Final = 20  # of the bucket left = 80 % used
 _CALM_ABOVE_PERCENT: Final = 50  # the next warning only after it has filled up again to here

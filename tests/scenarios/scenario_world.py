@@ -15,11 +15,12 @@ from scenarios.scenario_matching import utc_text
 from kalshi_fix.adapters.config import DEMO_CONFIG, load
 from kalshi_fix.adapters.settings import SessionSettings
 from kalshi_fix.core.exchange import Exchange
-from kalshi_fix.fix import wire
+from kalshi_fix.fix import replays, wire
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.fix.replays import ReplayRange
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
-from kalshi_fix.model import NANOS, Role
+from kalshi_fix.model import NANOS, Reason, Role
 from kalshi_fix.processes import seeds
 from kalshi_fix.services.drop_copy import DropCopy
 from kalshi_fix.services.order_entry import OrderEntry
@@ -47,11 +48,13 @@ class World:
         self._connections: dict[str, str] = {}
         self._counter = 0
         policy = Policy(Throttle({s.name: ThrottleLimits() for s in SETTINGS.sessions}))
+        self._events: list[e.Event] = []
+        self._copies = DropCopy(self.views, policy)
         orders = OrderEntry(self.views, policy, "test")
         self._services: dict[Role, Service] = {
             Role.NR: orders,
             Role.RT: orders,
-            Role.DC: DropCopy(self.views, policy),
+            Role.DC: self._copies,
             Role.PT: PostTrade(self.views, policy),
         }
         for session in SETTINGS.sessions:
@@ -113,6 +116,8 @@ class World:
         self.inbox[session].extend(reaction.replies)
         for command in reaction.commands:
             self.apply(command)
+        if reaction.replay is not None:
+            self.inbox[session].extend(self._replay(view, message, reaction.replay))
 
     def apply(self, command: c.Command) -> list[e.Event]:
         """Runs a command through the exchange and its events to whom they concern."""
@@ -130,12 +135,28 @@ class World:
 
     def _run(self, command: c.Command) -> list[e.Event]:
         events = [*self.exchange.apply(c.AdvanceTime(self.now)), *self.exchange.apply(command)]
+        self._events += events
         for event in events:
             self._follow(event)
             for service in dict.fromkeys(self._services.values()):
                 for session, message in service.on_event(event):
                     self._deliver(self.views[session], message)
         return events
+
+    def _replay(
+        self, view: SessionView, request: FixMessage, asked: ReplayRange
+    ) -> list[FixMessage]:
+        """What a gateway's replayer says, from all events there ever were."""
+        until = asked.end or self._events[-1].number
+        if max(asked.begin, until) > self._events[-1].number:
+            unknown = "BEGIN" if asked.begin > self._events[-1].number else "END"
+            return [replays.rejected(request, Reason(f"UNKNOWN_{unknown}_EXEC_ID"))]
+        events = [event for event in self._events if asked.begin <= event.number <= until]
+        if not (self._copies.copy(events[0], view, 0) and asked.begin_at_ms):
+            return [replays.rejected(request, Reason.UNKNOWN_BEGIN_EXEC_ID)]
+        found = [self._copies.copy(event, view, 0) for event in events]
+        again = [FixMessage(m.msg_type, [(97, "Y"), *m.fields]) for m in found if m is not None]
+        return [*again, replays.complete(request, len(again))]
 
     def _deliver(self, view: SessionView, message: FixMessage) -> None:
         """To whom is there; a session that keeps its numbers has it kept for the next Logon."""

@@ -256,7 +256,7 @@ def test_drop_copy_gets_no_answers(event: Event) -> None:
     assert heard_by(DropCopy({"DC": view("DC", "DC")}, Policy(Throttle({}))), event) == []
 
 
-@pytest.mark.parametrize(("role", "msg_type"), [("DC", "D"), ("DC", "U1"), ("PT", "AN")])
+@pytest.mark.parametrize(("role", "msg_type"), [("DC", "D"), ("PT", "U1"), ("PT", "AN")])
 def test_sessions_that_only_listen_support_no_request(role: str, msg_type: str) -> None:
     session = view(role, role)
     service: DropCopy | PostTrade = (
