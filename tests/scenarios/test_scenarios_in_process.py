@@ -22,7 +22,7 @@ def test_the_example_of_the_documentation_runs() -> None:
     InProcessRun(parse("docs/scenarios", example)).run()
 
 
-# Reasons no scenario can provoke: they take a broken process, a refused Logon, a broken store or time.
+# Reasons no scenario can provoke: they take time, a refused Logon, a broken process or store.
 ELSEWHERE = {
     Reason.INTERNAL_ERROR,
     Reason.EXCHANGE_UNAVAILABLE,
