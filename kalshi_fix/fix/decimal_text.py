@@ -7,6 +7,7 @@ judged by value. What a number is allowed to be is for others to say, except its
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from kalshi_fix.model import MONEY_UNIT, PRICE_UNIT, QTY_UNIT
@@ -16,6 +17,7 @@ _DECIMAL: Final = re.compile(r"(-?)(?:(\d+)(?:\.(\d*))?|\.(\d+))", re.ASCII)
 _PRICE_DECIMALS: Final = 4
 _QTY_DECIMALS: Final = 2
 _MONEY_DECIMALS: Final = 6
+_NUMBERS_KEPT: Final = 4_096  # prices and quantities come again and again
 
 
 class Fault(Enum):
@@ -38,6 +40,7 @@ class Number(NamedTuple):
 _FAULTS: Final = {fault: Number(0, fault) for fault in Fault}
 
 
+@lru_cache(_NUMBERS_KEPT)
 def is_decimal(text: str) -> bool:
     """Whether the text is a FIX float: digits, one point at most, a minus sign at most."""
     return _DECIMAL.fullmatch(text) is not None
@@ -62,6 +65,7 @@ def _positive(text: str, decimals: int) -> Number:
     return Number(int(whole + fraction.ljust(decimals, "0")))
 
 
+@lru_cache(_NUMBERS_KEPT)
 def parse_price(text: str) -> Number:
     """A price in ten-thousandths of a dollar; at or above one dollar it is too large.
 
@@ -73,6 +77,7 @@ def parse_price(text: str) -> Number:
     return _FAULTS[Fault.TOO_LARGE] if number.value >= PRICE_UNIT else number
 
 
+@lru_cache(_NUMBERS_KEPT)
 def parse_quantity(text: str) -> Number:
     """A quantity in hundredths of a contract."""
     return _positive(text, _QTY_DECIMALS)
@@ -83,11 +88,13 @@ def parse_money(text: str) -> Number:
     return _positive(text, _MONEY_DECIMALS)
 
 
+@lru_cache(_NUMBERS_KEPT)
 def price_text(price: int) -> str:
     """Dollars with four decimals."""
     return f"{price // PRICE_UNIT}.{price % PRICE_UNIT:04}"
 
 
+@lru_cache(_NUMBERS_KEPT)
 def quantity_text(quantity: int) -> str:
     """Contracts with two decimals. Never negative: sides and positions have fields of their own."""
     return f"{quantity // QTY_UNIT}.{quantity % QTY_UNIT:02}"

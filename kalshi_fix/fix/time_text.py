@@ -5,6 +5,7 @@ Calendar arithmetic only; what time it is, this module does not know.
 
 import re
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 from kalshi_fix.model import NANOS, NANOS_PER_MS
@@ -23,6 +24,7 @@ _COMMON: Final = re.compile(
 )
 _DATE: Final = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _YEAR_MIN: Final = 1970
+_TEXTS_KEPT: Final = 256  # a message says its time twice, and its neighbours the same one
 
 
 def utc_text(at: int, *, microseconds: bool = False) -> str:
@@ -31,14 +33,22 @@ def utc_text(at: int, *, microseconds: bool = False) -> str:
     Digits below the last one shown are cut off, not rounded: a time never lies in the future.
     """
     seconds, nanos = divmod(at, NANOS)
+    if microseconds:
+        return f"{_second_text(seconds)}{nanos // _NANOS_PER_US:06}"
+    return f"{_second_text(seconds)}{nanos // NANOS_PER_MS:03}"
+
+
+@lru_cache(_TEXTS_KEPT)
+def _second_text(seconds: int) -> str:
+    """Up to the decimal point."""
     days, second = divmod(seconds, _DAY_SECONDS)
     day = date.fromordinal(_EPOCH_DAY + days)
     minute, second = divmod(second, 60)
     hour, minute = divmod(minute, 60)
-    fraction = f"{nanos // _NANOS_PER_US:06}" if microseconds else f"{nanos // NANOS_PER_MS:03}"
-    return f"{day.year:04}{day.month:02}{day.day:02}-{hour:02}:{minute:02}:{second:02}.{fraction}"
+    return f"{day.year:04}{day.month:02}{day.day:02}-{hour:02}:{minute:02}:{second:02}."
 
 
+@lru_cache(_TEXTS_KEPT)
 def parse_utc(text: str) -> int | None:
     """Nanoseconds since the epoch, or None where the text is not a UTC timestamp.
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 from kalshi_fix.adapters.settings import SessionSettings, Settings, ThrottleSettings
 from kalshi_fix.fix.outbound import Reports
-from kalshi_fix.messages.events import Event
+from kalshi_fix.messages.events import Event, PositionSettled
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_router import Desk, Rendered
 from kalshi_fix.processes.market_data_feed import limits_of
-from kalshi_fix.services.drop_copy import DropCopy
+from kalshi_fix.services.drop_copy import COPIED_KINDS, DropCopy
 from kalshi_fix.services.market_data import MarketData
 from kalshi_fix.services.order_entry import OrderEntry
 from kalshi_fix.services.policy import Policy
@@ -39,13 +39,13 @@ def build_desks(
     desks: dict[str, Desk] = {}
     if roles & {Role.NR, Role.RT}:
         orders = OrderEntry(views, policy, gateway, reports, boot * _REJECTS_PER_START + 1)
-        desks[Role.NR] = desks[Role.RT] = Desk(orders, orders.on_event)
+        desks[Role.NR] = desks[Role.RT] = Desk(orders, orders.on_event, kinds=orders.kinds)
     if Role.DC in roles:
         copies = DropCopy(views, policy, reports)
-        desks[Role.DC] = Desk(copies, copies.on_event)
+        desks[Role.DC] = Desk(copies, copies.on_event, kinds=COPIED_KINDS)
     if Role.PT in roles:
         settlements = PostTrade(views, policy)
-        desks[Role.PT] = Desk(settlements, settlements.on_event)
+        desks[Role.PT] = Desk(settlements, settlements.on_event, kinds=frozenset({PositionSettled}))
     if Role.MD in roles:
         desks[Role.MD] = _market_data(settings, policy, backlog)
     return desks

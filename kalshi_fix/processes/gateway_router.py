@@ -28,11 +28,15 @@ Rendered = Sequence[tuple[str, FixMessage]]
 
 @define(slots=True, eq=False)
 class Desk:
-    """A service of the lane as the shell calls it. ``lock`` where it serves one thread only."""
+    """A service of the lane as the shell calls it. ``lock`` where it serves one thread only.
+
+    ``kinds`` of events it hears; None = all.
+    """
 
     service: Service
     on_event: Callable[[e.Event, int], Rendered]
     lock: AbstractContextManager[Any] = field(factory=nullcontext)
+    kinds: frozenset[type[Any]] | None = None
 
 
 @define(slots=True, eq=False)
@@ -54,6 +58,17 @@ class Router:
     log: Log
     recovery: AlreadySent | None = None  # while events may have been rendered before
     is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
+    _own: dict[type[Any], Callable[[Any], None]] = field(init=False)
+    _desks_of: dict[type[Any], tuple[Desk, ...]] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._own = {
+            e.SessionChanged: self._session_changed,
+            e.SessionDefined: self._session_defined,
+            e.SessionManaged: self._session_managed,
+            e.MaintenanceChanged: self._maintenance_changed,
+            e.OrderRejected: self._order_rejected,
+        }
 
     def take(self, payload: bytes) -> int:
         """Delivers one entry of ``evt``; returns the number of its last event."""
@@ -64,18 +79,15 @@ class Router:
         return entry.last
 
     def _take_event(self, event: e.Event) -> None:
-        if isinstance(event, e.SessionChanged):
-            self._session_changed(event)
-        elif isinstance(event, e.SessionDefined):
-            self._session_defined(event)
-        elif isinstance(event, e.MaintenanceChanged):
-            if not self.shard_index and self.recovery is None:
-                tell_of_maintenance(self.links, event, self.log_out)
-        elif isinstance(event, e.SessionManaged):
-            self._session_managed(event)
-        elif isinstance(event, e.OrderRejected) and event.session in self.links:
-            self.metrics.rejects("order", event.reason).inc()
-        for desk in self.desks:
+        kind = type(event)
+        own = self._own.get(kind)
+        if own is not None:
+            own(event)
+        desks = self._desks_of.get(kind)
+        if desks is None:
+            hearing = [desk for desk in self.desks if desk.kinds is None or kind in desk.kinds]
+            desks = self._desks_of[kind] = tuple(hearing)
+        for desk in desks:
             with desk.lock:
                 for session, message in self._render(desk, event):
                     self._deliver(session, message, event)
@@ -105,6 +117,14 @@ class Router:
             item.request_type, item.received_at = ack
         link.outbox.put(item)
         link.outbox.make_room()
+
+    def _order_rejected(self, event: e.OrderRejected) -> None:
+        if event.session in self.links:
+            self.metrics.rejects("order", event.reason).inc()
+
+    def _maintenance_changed(self, event: e.MaintenanceChanged) -> None:
+        if not self.shard_index and self.recovery is None:
+            tell_of_maintenance(self.links, event, self.log_out)
 
     def _session_changed(self, event: e.SessionChanged) -> None:
         link = self.links.get(event.session)

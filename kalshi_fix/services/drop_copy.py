@@ -6,6 +6,7 @@ through `DropCopy.copy`, so a report again is what it was.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from kalshi_fix.fix.inbound import form_fault
 from kalshi_fix.fix.message import FixMessage
@@ -14,8 +15,11 @@ from kalshi_fix.fix.refusals import render
 from kalshi_fix.fix.replays import read_request, rejected
 from kalshi_fix.messages.events import Event, Execution, OrderRejected
 from kalshi_fix.model import NANOS_PER_MS, Reason, Role
+from kalshi_fix.services.audience import SESSION_EVENTS, Audience
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.service import Reaction, SessionView
+
+COPIED_KINDS: Final = SESSION_EVENTS | {Execution, OrderRejected}  # what `DropCopy` hears
 
 
 class DropCopy:
@@ -28,7 +32,7 @@ class DropCopy:
         reports: Sequence[Reports] = (),
     ) -> None:
         """``reports`` renders, one per shard; services of one gateway may share them."""
-        self._sessions = sessions
+        self._audience = Audience(sessions, lambda view: view.role == Role.DC)
         self._policy = policy
         self._reports = tuple(reports) or (Reports(),)
         # of their own: another thread renders history, and old orders do not belong in the cache
@@ -51,12 +55,13 @@ class DropCopy:
         """Executions and rejects to the firm's DC sessions."""
         kind = type(event)
         if kind is not Execution and kind is not OrderRejected:
+            if kind in SESSION_EVENTS:
+                self._audience.changed()
             return []
         assert isinstance(event, Execution | OrderRejected)
         return [
             (view.name, _rendered(self._reports[shard], event, view))
-            for view in self._sessions.values()
-            if view.role == Role.DC and view.firm == event.firm
+            for view in self._audience.of(event.firm)
         ]
 
     def copy(self, event: Event, session: SessionView, shard: int) -> FixMessage | None:

@@ -16,6 +16,7 @@ from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Dialect, Reports
 from kalshi_fix.fix.refusal import Refusal
 from kalshi_fix.messages import events as e
+from kalshi_fix.services.audience import SESSION_EVENTS, Audience
 from kalshi_fix.services.gather import Gather
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.post_trade import may_see
@@ -57,6 +58,7 @@ class OrderEntry:
             first_reject: Number of the first such ExecID, above those of earlier starts.
         """
         self._sessions = sessions
+        self._listeners = Audience(sessions, lambda view: view.listener)
         self._policy = policy
         self._gateway = gateway
         self._reports = tuple(reports) or (Reports(),)
@@ -73,6 +75,11 @@ class OrderEntry:
             e.CollateralReported: self._on_collateral,
             e.PositionSettled: self._on_settled,
         }
+
+    @property
+    def kinds(self) -> frozenset[type[Any]]:
+        """The events it hears."""
+        return SESSION_EVENTS | frozenset(self._routes)
 
     # --- from the client ---
 
@@ -102,6 +109,8 @@ class OrderEntry:
         """(session, message) of every session here that this event concerns, in order."""
         route = self._routes.get(type(event))
         if route is None:
+            if type(event) in SESSION_EVENTS:
+                self._listeners.changed()
             return []
         if type(event) not in _ANSWERS:
             return route(event, self._reports[shard])
@@ -167,11 +176,7 @@ class OrderEntry:
         """Owner first, then who asked, then listeners; each once, only sessions of this gateway."""
         names = [owner, requester] if requester and requester != owner else [owner]
         named = [self._sessions[name] for name in names if name in self._sessions]
-        listeners = [
-            view
-            for view in self._sessions.values()
-            if view.listener and view.firm == firm and view.name not in names
-        ]
+        listeners = [view for view in self._listeners.of(firm) if view.name not in names]
         return [view for view in (*named, *listeners) if _enters_orders(view)]
 
 
