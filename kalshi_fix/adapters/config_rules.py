@@ -154,6 +154,13 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("admin", "line_bytes"): (1_024, 1_048_576),
     ("admin", "failed_login_seconds"): (0, 60),
     ("admin", "view_save_seconds"): (0.1, 3_600),
+    ("audit", "queue_max"): (1_000, 10_000_000),
+    ("audit", "flush_ms"): (1, 10_000),
+    ("audit", "sync_seconds"): (0.01, 3_600),
+    ("audit", "publish_seconds"): (0.1, 3_600),
+    ("audit", "segment_bytes"): (4_096, 1_073_741_824),
+    ("audit", "halt_seconds"): (0, 3_600),
+    ("audit", "keep_days"): (0, 36_500),
     ("log", "file_max_bytes"): (10_000, 10_000_000_000),
     ("log", "files_kept"): (1, 1_000),
 }
@@ -164,6 +171,7 @@ def _numbers(settings: Settings) -> Faults:
         yield from _within(f"{part}.{key}", getattr(getattr(settings, part), key), low, high)
     if settings.edge.heartbeat_min > settings.edge.heartbeat_max:
         yield "edge.heartbeat_min: allowed is at most edge.heartbeat_max"
+    yield from _one_of("audit.when_full", settings.audit.when_full, ("continue", "halt"))
     for level in ("level", "stderr_level"):
         yield from _one_of(f"log.{level}", getattr(settings.log, level), LEVELS)
 

@@ -132,6 +132,17 @@ class DataDir:
         """Number of a process's last start, for those whose commands carry one."""
         return self.root / "run" / f"{process}.boot"
 
+    # --- audit trail
+
+    @property
+    def audits(self) -> Path:
+        """Directory of every process's audit chain."""
+        return _private(self.root / "audit")
+
+    def audit(self, process: str) -> Path:
+        """One process's audit chain; ``process`` as in its metrics."""
+        return _private(self.audits / process)
+
     # --- logs
 
     @property

@@ -147,6 +147,20 @@ class MetricsSettings:
 
 
 @frozen(kw_only=True)
+class AuditSettings:
+    """The audit trail: what every process records of itself, below ``audit/`` in its data."""
+
+    queue_max: int = 200_000  # records that may wait for the disk; more are lost, and counted
+    flush_ms: int = 50  # between two writes: so much may be lost with a killed process
+    sync_seconds: float = 1.0  # between two syncs: so much may be lost with the machine
+    publish_seconds: float = 60.0  # between two publications of the chain's head
+    segment_bytes: int = 67_108_864
+    when_full: str = "continue"  # no room on the disk: trading goes on; "halt": it does not
+    halt_seconds: float = 5.0  # with "halt": so long nothing could be written
+    keep_days: int = 1_827  # sealed segments older than this may be removed; 0 = none ever
+
+
+@frozen(kw_only=True)
 class LogSettings:
     """Structured logs, one file per process in the data directory, and stderr."""
 
@@ -331,3 +345,4 @@ class Settings:
     operators: tuple[OperatorSettings, ...] = ()
     limits: tuple[LimitSettings, ...] = ()
     admin: AdminSettings = field(factory=AdminSettings)
+    audit: AuditSettings = field(factory=AuditSettings)
