@@ -34,17 +34,18 @@ def mask_text(text: str) -> str:
     return _SECRET_TAG.sub(lambda match: f"{match[1]}={MASK}", text)
 
 
-def _masked(key: str, value: Any) -> Any:
-    if _SECRET_KEY.search(key):
+def masked(key: str, value: Any) -> Any:
+    """A value as it may be shown, whatever it consists of; ``key`` names it."""
+    if _SECRET_KEY.search(key) and not isinstance(value, int):
         return MASK
     if isinstance(value, str):
         return mask_text(value)
     if isinstance(value, bytes):
         return mask_text(value.decode("latin-1"))
     if isinstance(value, dict):
-        return {name: _masked(str(name), item) for name, item in value.items()}
+        return {name: masked(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(key, item) for item in value]
+        return [masked(key, item) for item in value]
     return value
 
 
@@ -52,7 +53,7 @@ def mask_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """The structlog processor."""
-    return {key: _masked(key, value) for key, value in event.items()}
+    return {key: masked(key, value) for key, value in event.items()}
 
 
 class _Sink:

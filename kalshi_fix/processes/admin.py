@@ -10,9 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from attrs import asdict
+
 from kalshi_fix.adapters.admin_socket import AdminServer, Login
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, OperatorsTrail, Recorder
+from kalshi_fix.adapters.audit.records import Kind
+from kalshi_fix.adapters.audit.segments import AuditError
 from kalshi_fix.adapters.bus import Bus, BusError
-from kalshi_fix.adapters.logs import Log, open_log
+from kalshi_fix.adapters.logs import Log, masked, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.paths import DataDir
@@ -55,6 +60,7 @@ class AdminService:
         follow: Callable[[], bool] = lambda: False,
         metrics: Metrics | None = None,
         log: Log | None = None,
+        audit: Recorder = UNRECORDED,
     ) -> None:
         """Builds the service.
 
@@ -66,7 +72,9 @@ class AdminService:
             follow: Makes the running processes take up such changes; False: only a restart will.
             metrics: Of the process this runs in.
             log: Of the process this runs in.
+            audit: Takes every request and what came of it.
         """
+        self._audit = audit
         self._settings = settings
         self._roster = SessionRoster(configured or settings, data, self._change, follow)
         self._log = log or open_log("admin", settings.log, data.log_file("admin"))
@@ -124,6 +132,8 @@ class AdminService:
         if verify_password(login.token, stored) and known:
             return ""
         self._failed_logins.inc()
+        facts = {"operator": login.operator[:64], "status": Status.REFUSED, "reason": WRONG_LOGIN}
+        self._audit.record(Kind.OPERATOR, "", "", facts)
         self._log.warning("admin_login_refused", operator=login.operator[:64])
         return WRONG_LOGIN
 
@@ -214,6 +224,9 @@ class AdminService:
         known = request.operation in OPERATIONS or request.operation in READINGS
         operation = request.operation if known else "unknown"
         self._requests(operation, answer.status).inc()
+        asked = masked("", asdict(request)) | {"operator": operator}
+        answered = {"status": answer.status, "reason": answer.reason, "detail": answer.detail}
+        self._audit.record(Kind.OPERATOR, "", "", asked, answered)
         self._log.info(
             "admin_request",
             operator=operator,
@@ -229,7 +242,10 @@ def main(settings: Settings, data: DataDir) -> int:
     """Runs the service alone, where processes are started one by one."""
     stop = stop_event()
     metrics = Metrics("admin")
-    service = AdminService(settings, data, Store.of(settings.store, data).bus, metrics=metrics)
+    log = open_log("admin", settings.log, data.log_file("admin"))
+    trail = OperatorsTrail(settings, data, metrics, log)
+    connect = Store.of(settings.store, data).bus
+    service = AdminService(settings, data, connect, metrics=metrics, log=log, audit=trail)
     host, port = settings.metrics.host, settings.metrics.supervisor
     try:
         metrics.serve(host, instance_ports(port), service.healthy, service.healthy)
@@ -237,9 +253,11 @@ def main(settings: Settings, data: DataDir) -> int:
         return refuse(f"metrics port {host}:{port}: {error.strerror}")
     try:
         service.start()
-    except OSError as error:
+        trail.begin()
+    except (AuditError, OSError) as error:
         return refuse(f"admin service: {error}")
     stop.wait()
     service.stop()
+    trail.stop()
     metrics.close()
     return CLEAN

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from kalshi_fix.adapters.archive import ArchiveError
+from kalshi_fix.adapters.audit.trail import TrailMetrics
 from kalshi_fix.adapters.bus import (
     BusDownError,
     BusError,
@@ -31,6 +32,7 @@ from kalshi_fix.messages.batch import VersionError
 from kalshi_fix.messages.codec import UnknownKindError
 from kalshi_fix.processes import core_recovery as recovery
 from kalshi_fix.processes.core_archive import Archive, Archivist
+from kalshi_fix.processes.core_audit import ArchiveChain
 from kalshi_fix.processes.core_clock import Clock
 from kalshi_fix.processes.core_metrics import ArchiveMetrics, CoreMetrics, ExchangeGauges
 from kalshi_fix.processes.core_poison import FAILURES_MAX, Failures
@@ -75,6 +77,7 @@ class CoreProcess:
         self._snapshots = Snapshots(data.snapshots(shard))
         self._failures = Failures(data.shard(shard))
         self._archive = Archive(data.archive(shard), settings.core.archive_segment_bytes)
+        self._audit = data.audit(f"core-{shard}")
         self._bus = store.bus(shard)
         self._stopping = threading.Event()
         self._beat = time.monotonic()
@@ -147,6 +150,9 @@ class CoreProcess:
             self._log,
         )
         clock.start()
+        chain = ArchiveChain(
+            self._audit, self._settings.audit, TrailMetrics.of(self.metrics), self._log
+        )
         archivist = Archivist(
             self._store.bus(self.shard),
             self._archive,
@@ -154,6 +160,7 @@ class CoreProcess:
             seconds=self._settings.core.archive_seconds,
             metrics=ArchiveMetrics.of(self.metrics),
             log=self._log,
+            chain=chain,
         )
         archivist.start()
         _settle_garbage()

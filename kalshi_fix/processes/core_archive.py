@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from kalshi_fix.adapters.archive import ArchiveError, StreamArchive
-from kalshi_fix.adapters.bus import Bus, BusError
+from kalshi_fix.adapters.audit.records import Kind
+from kalshi_fix.adapters.bus import Bus, BusError, Entry
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.processes.core_audit import ArchiveChain
 from kalshi_fix.processes.core_metrics import ArchiveMetrics
 from kalshi_fix.processes.core_recovery import parse_id, snapshot_fault
 from kalshi_fix.processes.core_snapshots import (
@@ -90,7 +92,10 @@ class Archivist:
         seconds: float,
         metrics: ArchiveMetrics,
         log: Log,
+        chain: ArchiveChain | None = None,
     ) -> None:
+        """``chain`` None: the archive has no audit chain, as in tests of the archive alone."""
+        self._chain = chain
         self._bus = bus
         self._archive = archive
         self._snapshots = snapshots
@@ -119,7 +124,7 @@ class Archivist:
         while not self._stopping.wait(self._seconds):
             if self.leading.is_set():
                 self._turn()
-        self._archive.close()
+        self._close(in_order=True)
         self._bus.close()
 
     def _turn(self) -> None:
@@ -128,13 +133,21 @@ class Archivist:
                 self.keep()
             self._is_failing = False
         except (BusError, OSError, ArchiveError) as error:
-            self._archive.close()  # what is in doubt is read again
+            self._close()  # what is in doubt is read again
             if self._stopping.is_set():
                 return
             self._metrics.errors.inc()
             if not self._is_failing:
                 self._log.error("archive_failed", error=str(error))
             self._is_failing = True
+
+    def _close(self, *, in_order: bool = False) -> None:
+        self._archive.close()
+        if self._chain is not None:
+            try:
+                self._chain.close(in_order=in_order)
+            except OSError as error:
+                self._log.error("audit_not_written", error=str(error))
 
     def _open(self) -> bool:
         """The archive must be the beginning of this very stream."""
@@ -148,6 +161,8 @@ class Archivist:
                 f"archive {archive.directory}: its event {last} is not the stream's; it belongs to "
                 "another store, or the store lost events"
             )
+        if self._chain is not None:
+            self._chain.open(archive.commands, archive.events)
         return True
 
     def keep(self) -> None:
@@ -162,6 +177,8 @@ class Archivist:
         self._archive_events()
         for stream in (self._archive.commands, self._archive.events):
             stream.sync()
+        if self._chain is not None:
+            self._chain.sync()
         self._trim()
 
     def _archive_commands(self) -> None:
@@ -172,6 +189,7 @@ class Archivist:
             found = self._bus.read_commands(archive.last_id or "0-0", READ_ENTRIES, 0)
             committed = [entry for entry in found if parse_id(entry.id) <= end]
             archive.append(committed)
+            self._chained(Kind.COMMANDS, committed)
             self._metrics.commands.inc(len(committed))
             if len(committed) < READ_ENTRIES:
                 return
@@ -190,9 +208,14 @@ class Archivist:
                     )
                 last = number_of(entry.id)
             archive.append(found)
+            self._chained(Kind.EVENTS, found)
             self._metrics.events.inc(len(found))
             if len(found) < READ_ENTRIES:
                 return
+
+    def _chained(self, kind: Kind, entries: list[Entry]) -> None:
+        if self._chain is not None:
+            self._chain.extend(kind, entries)
 
     def _trim(self) -> None:
         snapshot = self._snapshot_before_the_newest()

@@ -8,6 +8,10 @@ from typing import Any, Final
 
 import uvloop
 
+from kalshi_fix.adapters.audit.recorder import Recorder, digest_of, open_trail
+from kalshi_fix.adapters.audit.records import Kind
+from kalshi_fix.adapters.audit.segments import AuditError
+from kalshi_fix.adapters.audit.wire import WholeMessages
 from kalshi_fix.adapters.config import ConfigError
 from kalshi_fix.adapters.edge.credentials import CredentialsError
 from kalshi_fix.adapters.edge.gateways import ControlSockets
@@ -35,7 +39,7 @@ def main(reread: Callable[[], Settings], settings: Settings, data: DataDir) -> i
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(reread, settings, data, log))
-    except (PortError, CredentialsError, CertificateError) as error:
+    except (PortError, CredentialsError, CertificateError, AuditError) as error:
         return refuse(f"edge: {error}")
     return CLEAN
 
@@ -46,30 +50,46 @@ async def _serve(
     metrics = Metrics(PROCESS)
     meters = Meters.of(metrics)
     gateways = ControlSockets(data, settings.edge.control_seconds, log)
-    edge = Edge(settings, gateways, meters, log)
+    try:
+        trail = open_trail(PROCESS, settings, data, metrics, log, prepare=WholeMessages())
+    except OSError as error:
+        raise AuditError(str(error)) from error
+    edge = Edge(settings, gateways, meters, log, audit=trail)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_counted(meters, log))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, edge, reread, meters, log)
-    await edge.start()
-    pulse = Pulse(loop)
-    _serve_metrics(settings, metrics, edge, pulse)
-    log.info("edge_listening", host=settings.edge.host, ports=list(edge.ports))
+    loop.add_signal_handler(signal.SIGHUP, _reload, edge, reread, meters, trail, log)
     try:
-        await stopped.wait()
-        log.info("edge_stopping")
-        await edge.stop(STOP_TEXT)
+        await _run(edge, settings, metrics, stopped, log)
     finally:
+        trail.stop()
         metrics.close()
     log.info("edge_stopped")
 
 
-def _reload(edge: Edge, reread: Callable[[], Settings], meters: Meters, log: Log) -> None:
+async def _run(
+    edge: Edge, settings: Settings, metrics: Metrics, stopped: asyncio.Event, log: Log
+) -> None:
+    await edge.start()
+    pulse = Pulse(asyncio.get_running_loop())
+    _serve_metrics(settings, metrics, edge, pulse)
+    log.info("edge_listening", host=settings.edge.host, ports=list(edge.ports))
+    await stopped.wait()
+    log.info("edge_stopping")
+    await edge.stop(STOP_TEXT)
+
+
+def _reload(
+    edge: Edge, reread: Callable[[], Settings], meters: Meters, audit: Recorder, log: Log
+) -> None:
     """All of it or nothing: what cannot be used leaves everything as it was."""
     try:
-        edge.reload(reread())
+        settings = reread()
+        edge.reload(settings)
+        facts = {"configuration": digest_of(settings), "sessions": len(settings.sessions)}
+        audit.record(Kind.CONFIGURED, "", "", facts)
     except (ConfigError, CredentialsError) as error:
         meters.reload_failures.inc()
         log.error("not_reloaded", error=str(error))  # noqa: TRY400 - said in one line

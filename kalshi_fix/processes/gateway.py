@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from kalshi_fix.adapters.audit.recorder import open_trail
+from kalshi_fix.adapters.audit.segments import AuditError
+from kalshi_fix.adapters.audit.wire import as_text
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.engine import EngineConfigError
 from kalshi_fix.adapters.logs import Log, open_log
@@ -74,18 +77,26 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     with _lock(data.lane_lock(name)) as is_ours:
         if not is_ours:
             return CLEAN
+        boot = next_boot(data.lane_boot(name))
+        try:
+            trail = open_trail(process, settings, data, metrics, log, prepare=as_text, boot=boot)
+        except (AuditError, OSError) as error:
+            return refuse(f"gateway {name}: {error}")
         machine = LaneMachine.of(data.lane(name) / "machine.json")
         around = Surroundings(
             name=name,
-            boot=next_boot(data.lane_boot(name)),
+            boot=boot,
             settings=settings,
             data=data,
             connect=store.bus,
             metrics=metrics,
             log=log,
             machine_went_down=machine.went_down(),
+            audit=trail,
         )
-        return _serve(around, machine, health, log)
+        code = _serve(around, machine, health, log)
+        trail.stop()
+        return code
 
 
 def _told_to_stop(seconds: float) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from attrs import define, evolve, field
 
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
+from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.metrics import Counter
 from kalshi_fix.fix.message import FixMessage
@@ -72,11 +74,13 @@ class Intake:
     replay: Callable[[Incoming, ReplayRange], None] | None  # None: the lane has no drop copy
     metrics: GatewayMetrics
     log: Log
+    audit: Recorder = UNRECORDED
     _received: dict[str, Counter] = field(factory=dict)
 
     def take(self, link: Link, text: str) -> None:
         """One message."""
         received_at = time.monotonic()
+        self.audit.record(Kind.IN, link.name, link.outbox.connection, text)
         try:
             message = decode(text)
         except WireError as error:

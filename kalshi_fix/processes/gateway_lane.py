@@ -14,6 +14,7 @@ from typing import Final
 from attrs import define
 
 from kalshi_fix.adapters.acceptor import Acceptor
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.bus import Bus
 from kalshi_fix.adapters.control import OpenAnswer
 from kalshi_fix.adapters.engine import EngineSettings
@@ -71,6 +72,7 @@ class Surroundings:
     log: Log
     dictionary: Path = DICTIONARY
     machine_went_down: bool = False  # the session stores may have lost their ends
+    audit: Recorder = UNRECORDED
 
 
 class Lane:
@@ -249,6 +251,7 @@ class Lane:
             replay=self._replayer.ask if self._replayer else None,
             metrics=self._metrics,
             log=self._log,
+            audit=self._around.audit,
         )
         shell = Shell(
             links=self.links,
@@ -260,6 +263,7 @@ class Lane:
             arrivals=self._arrivals,
             metrics=self._metrics,
             log=self._log,
+            audit=self._around.audit,
         )
         settings = EngineSettings(
             store=self._around.data.fix_store(self._around.name),
@@ -292,6 +296,7 @@ class Lane:
             metrics=self._metrics,
             log=self._log,
             keeps_history=engine.keeps_sequence and not session.reset_on_logon,
+            audit=self._around.audit,
         )
         self._metrics.session_up(session.name).set(0)
         limits = self._limits

@@ -14,9 +14,10 @@ from typing import Final
 
 from attrs import frozen
 
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
+from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.logs import Log
-from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_threads import start_thread
@@ -58,6 +59,7 @@ class Outbox:
         metrics: GatewayMetrics,
         log: Log,
         keeps_history: bool,
+        audit: Recorder = UNRECORDED,
     ) -> None:
         self.session = session
         self._engine = engine
@@ -65,6 +67,7 @@ class Outbox:
         self._metrics = metrics
         self._log = log
         self._keeps_history = keeps_history
+        self._audit = audit
         self._state = _State.AWAY
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Outgoing | None] = SimpleQueue()
@@ -322,7 +325,7 @@ class Outbox:
         shard = item.shard
         if shard >= 0:
             self._current[shard] = item.number
-        self._hand_over(item.message)
+        self._hand_over(item)
         self._busy_since = 0.0
         if item.then_log_out:
             self._engine.log_out(self.session, item.then_log_out)
@@ -333,13 +336,16 @@ class Outbox:
     def _put_away(self, item: Outgoing) -> None:
         """Numbers and stores for a session with history, drops for one without."""
         if self._keeps_history:
-            self._hand_over(item.message)
+            self._hand_over(item)
         else:
             self._metrics.dropped(self.session).inc()
 
-    def _hand_over(self, message: FixMessage) -> None:
+    def _hand_over(self, item: Outgoing) -> None:
+        message = item.message
         if not self._engine.send(self.session, message):
             raise StoreWriteError(f"the engine cannot store for {self.session}")
+        connection = self._connection if self._is_connected else ""  # "": only stored
+        self._audit.record(Kind.OUT, self.session, connection, message, (item.shard, item.number))
         self._metrics.count_sent(message)
 
     def _done(self, item: Outgoing) -> None:

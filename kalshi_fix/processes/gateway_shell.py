@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import define
 
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
+from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.control import CONNECTION_TAG, SECRET_TAG, VERDICT_TAG
 from kalshi_fix.adapters.engine_numbers import Arrivals
 from kalshi_fix.adapters.logs import Log
@@ -37,6 +39,7 @@ class Shell:
     arrivals: Arrivals
     metrics: GatewayMetrics
     log: Log
+    audit: Recorder = UNRECORDED
 
     # --- Logon and Logout
 
@@ -70,6 +73,8 @@ class Shell:
         link.outbox.open()
         self.metrics.session_up(session).set(1)
         self.log.info("session_up", session=session, connection=link.outbox.connection)
+        facts = {"epochs": list(link.progress.epochs)}
+        self.audit.record(Kind.CONNECTED, session, link.outbox.connection, facts)
 
     def on_logout(self, session: str) -> None:
         """The core must know; the engine's lock is held, so nothing here waits."""
@@ -83,6 +88,7 @@ class Shell:
             cause = "logout" if link.saw_logout else "socket"
             self.lost(link, cause)
             self.log.info("session_down", session=session, cause=cause)
+            self.audit.record(Kind.ENDED, session, link.outbox.connection, {"cause": cause})
 
     def admin_fault(
         self, session: str, message: FixMessage, expected: int, next_outgoing: int

@@ -17,6 +17,8 @@ from typing import Any, Final
 from attrs import define, frozen
 
 from kalshi_fix.adapters import children
+from kalshi_fix.adapters.audit.recorder import OperatorsTrail
+from kalshi_fix.adapters.audit.segments import AuditError
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.config import ConfigError
 from kalshi_fix.adapters.logs import open_log
@@ -91,6 +93,7 @@ class Supervisor:
         self._refused = False
         self._was_ready = False
         self._admin: AdminService | None = None
+        self._trail: OperatorsTrail | None = None
         self._running: list[_Started] = []
         self.metrics = Metrics("supervisor")
         self._up = self.metrics.gauges("fixgw_process_up", "1 while it runs", ["process"])
@@ -199,6 +202,7 @@ class Supervisor:
 
     def _start_admin(self, store: Store) -> None:
         """The admin service is a part of this process."""
+        self._trail = OperatorsTrail(self._settings, self._data, self.metrics, self._log)
         admin = AdminService(
             self._settings,
             self._data,
@@ -206,10 +210,12 @@ class Supervisor:
             configured=self._plan.configured,
             follow=lambda: self._followers.follow(self._settings.admin.answer_seconds),
             metrics=self.metrics,
+            audit=self._trail,
         )
         try:
             admin.start()
-        except OSError as error:
+            self._trail.begin()
+        except (AuditError, OSError) as error:
             raise StartError(f"admin service on {self._data.admin_socket}: {error}") from error
         self._admin = admin
 
@@ -242,6 +248,8 @@ class Supervisor:
         except ConfigError as error:
             self._log.error("sessions_not_taken_up", error=str(error))
             return False
+        if self._trail is not None:
+            self._trail.configured(settings)
         wanted = list(programs(settings, self._common, demo_flow=self._plan.demo_flow))
         running = {started.minder.name for started in self._running}
         self._programs = [program for program in wanted if program.name not in running]
@@ -276,6 +284,8 @@ class Supervisor:
             self._screen.progress("stopping ...")
         if self._admin is not None:
             self._admin.stop()
+        if self._trail is not None:
+            self._trail.stop()
         for phase in reversed(Phase):
             minders = [started.minder for started in self._running if started.phase is phase]
             for minder in minders:

@@ -87,6 +87,9 @@ def test_no_secret_that_was_used_stands_in_anything_the_system_wrote(system: Run
             assert canary not in data, f"{where} holds {canary!r}"
     assert looked_at > 100_000
     assert b"CANARY" in (system.data / "logs" / "edge.log").read_bytes()  # the search does find
+    kept = b"".join(path.read_bytes() for path in (system.data / "audit" / "edge").iterdir())
+    assert kept.count(b"\x01554=***\x01") >= 3  # the Logons are there, without their passwords
+    assert kept.count(b"\x0196=***\x01") == 1
 
 
 def everything_written(system: RunningSystem) -> Iterator[tuple[str, bytes]]:
@@ -106,6 +109,9 @@ def everything_written(system: RunningSystem) -> Iterator[tuple[str, bytes]]:
 
 def test_what_the_system_writes_is_readable_by_its_owner_alone(system: RunningSystem) -> None:
     assert system.data.stat().st_mode & 0o077 == 0
+    audited = list((system.data / "audit").rglob("*"))
+    assert {path.name for path in audited} >= {"edge", "admin", "gateway-gw1"}
+    assert not [path for path in audited if path.stat().st_mode & 0o077]
 
 
 def test_a_signed_logon_is_good_once_on_any_connection_and_after_a_restart(

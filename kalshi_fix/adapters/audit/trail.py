@@ -133,19 +133,11 @@ class AuditTrail:
         """
         found = self._writer.open()
         self._tell_end_of_last_run(found)
-        started = {
-            "pid": os.getpid(),
-            "host": platform.node(),
-            "boot_id": _BOOT_ID.read_text().strip(),
-            "version": __version__,
-            "python": platform.python_version(),
-            **(facts or {}),
-        }
-        self.record(Kind.STARTED, "", "", started)
+        self.record(Kind.STARTED, "", "", started_facts() | (facts or {}))
         self._write(time.monotonic())
-        if self._failing_since:
+        if self._failing_since and self._settings.when_full == "halt":
             raise OSError(f"audit trail {self.chain}: the disk does not take it")
-        self._writer.sync()
+        self._sync(time.monotonic())
         self._publish()
         self._thread.start()
 
@@ -247,26 +239,48 @@ class AuditTrail:
 
     def _publish(self) -> None:
         """Where the chain stands, outside of its files."""
-        head = self._writer.head
-        self._metrics.head.set(int.from_bytes(head, "big") >> (8 * len(head) - _HASH_BITS_SHOWN))
-        self._log.info(
-            HEAD_EVENT, chain=self.chain, sequence=self._writer.sequence, head=head.hex()
-        )
+        publish_head(self.chain, self._writer, self._metrics, self._log)
 
     def _tell_end_of_last_run(self, found: Found) -> None:
-        last = unpack(found.content)[-1] if found.content else ()
-        is_clean = not self._writer.sequence or (bool(last) and last[0] == Kind.STOPPED)
-        if is_clean and not found.torn_bytes:
-            return
-        self._metrics.recovered.inc()
-        facts = {
-            "last_record": self._writer.sequence,
-            "last_at": last[1] if last else 0,
-            "silent_seconds": (time.time_ns() - last[1]) // NANOS if last else 0,
-            "torn_bytes": found.torn_bytes,
-            "torn_file": found.torn_file,
-            "torn_sha256": found.torn_hash,
-            "why": found.why or "the last run did not stop in order",
-        }
-        self.record(Kind.RECOVERED, "", "", facts)
-        self._log.warning("audit_recovered", chain=self.chain, **facts)
+        for row in recovered_facts(found, self._writer.sequence):
+            self._metrics.recovered.inc()
+            self._queue.append(row)
+            self._log.warning("audit_recovered", chain=self.chain, **row[4])
+
+
+def started_facts() -> dict[str, Any]:
+    """Which process, where, and of what version."""
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "boot_id": _BOOT_ID.read_text().strip(),
+        "version": __version__,
+        "python": platform.python_version(),
+    }
+
+
+def recovered_facts(found: Found, sequence: int) -> list[Row]:
+    """The record of a last run that did not stop in order; nothing where it did."""
+    now = time.time_ns()
+    rows = unpack(found.content) if found.content else []
+    is_clean = not sequence or any(row[0] == Kind.STOPPED for row in rows)
+    if is_clean and not found.torn_bytes:
+        return []
+    last_at = rows[-1][1] if rows else 0
+    facts = {
+        "last_record": sequence,
+        "last_at": last_at,
+        "silent_seconds": (now - last_at) // NANOS if last_at else 0,
+        "torn_bytes": found.torn_bytes,
+        "torn_file": found.torn_file,
+        "torn_sha256": found.torn_hash,
+        "why": found.why or "the last run did not stop in order",
+    }
+    return [(Kind.RECOVERED, now, "", "", facts, None)]
+
+
+def publish_head(chain: str, writer: ChainWriter, metrics: TrailMetrics, log: Log) -> None:
+    """Where a chain stands, said outside of its files: a log line and a metric."""
+    head = writer.head
+    metrics.head.set(int.from_bytes(head, "big") >> (8 * len(head) - _HASH_BITS_SHOWN))
+    log.info(HEAD_EVENT, chain=chain, sequence=writer.sequence, head=head.hex())

@@ -6,10 +6,9 @@ under a name of its own. One writer per chain at a time. Knows no record's meani
 
 import fcntl
 import os
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgpack
 from attrs import frozen
@@ -97,7 +96,7 @@ class ChainWriter:
                 content = block.content
         except DamagedError as error:
             found = self._put_aside(segment.path, segment.end, found, error.why)
-            os.chmod(segment.path, _PRIVATE)
+            segment.path.chmod(_PRIVATE)
             os.truncate(segment.path, segment.end)
         self.sequence, self.head = segment.sequence, segment.head
         if not segment.is_sealed:
@@ -172,7 +171,7 @@ class ChainWriter:
 
     def _begin(self, at: int) -> None:
         self._first, self._count = self.sequence + 1, 0
-        facts: Mapping[str, Any] = {
+        facts = {
             "chain": self._chain,
             "previous": self.head,
             "first": self._first,

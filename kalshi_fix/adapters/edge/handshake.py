@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Answer, Drop, Seated
 from kalshi_fix.adapters.edge.frames import NotALogonError, first_frame
 from kalshi_fix.adapters.edge.peer import Peer
 from kalshi_fix.adapters.edge.relay import Relay
 from kalshi_fix.adapters.edge.sides import end_writing
 from kalshi_fix.adapters.edge.surroundings import Surroundings
-from kalshi_fix.adapters.edge.tls import names_in
+from kalshi_fix.adapters.edge.tls import names_in, tls_facts
 
 
 class Handshake(asyncio.Protocol):
@@ -116,16 +117,34 @@ class Handshake(asyncio.Protocol):
         if isinstance(outcome, Drop):
             self._drop(outcome.reason)
         elif isinstance(outcome, Answer):
-            self._answer(outcome)
+            self._answer(outcome, frame)
         else:
+            self._record(outcome.identity.name, outcome.result, frame)
             await self._hand_over(outcome, rest)
 
-    def _answer(self, outcome: Answer) -> None:
+    def _record(self, session: str, result: str, frame: bytes) -> None:
+        """Who came, from where, with what Logon, and what was decided."""
+        assert self.transport is not None
+        audit = self._around.audit
+        facts = {
+            "result": result,
+            "address": self.peer.address,
+            "port": self._port,
+            "certificate_names": sorted(self.peer.certificate_names),
+            **tls_facts(self.transport),
+        }
+        audit.record(Kind.CONNECTED, session, self._connection, facts)
+        audit.record(Kind.IN, session, self._connection, frame)
+
+    def _answer(self, outcome: Answer, frame: bytes) -> None:
         assert self.transport is not None
         self._around.meters.logons(outcome.result).inc()
         self._log_refusal(outcome.session, outcome.text)
+        self._record(outcome.session, outcome.result, frame)
         if not self.transport.is_closing():
             self.transport.write(outcome.logout)
+            self._around.audit.record(Kind.OUT, outcome.session, self._connection, outcome.logout)
+        self._around.audit.record(Kind.ENDED, outcome.session, self._connection, None)
         self._close_gently()
 
     async def _hand_over(self, seated: Seated, rest: bytes) -> None:
@@ -169,6 +188,8 @@ class Handshake(asyncio.Protocol):
     def _reject(self, reason: str) -> None:
         self._around.meters.rejected(reason).inc()
         if self._around.budget.spend(self._loop.time()):
+            facts = {"result": reason, "address": self.peer.address, "port": self._port}
+            self._around.audit.record(Kind.CONNECTED, "", self._connection, facts)
             self._around.log.warning(
                 "connection_rejected",
                 reason=reason,

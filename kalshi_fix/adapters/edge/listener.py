@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.edge.admission import Admission
 from kalshi_fix.adapters.edge.credentials import Credentials
 from kalshi_fix.adapters.edge.directory import Directory
@@ -43,6 +44,8 @@ class Edge:
         meters: Meters,
         log: Log,
         clock: Callable[[], int] = time.time_ns,
+        *,
+        audit: Recorder = UNRECORDED,
     ) -> None:
         edge = self._settings = settings.edge
         self._directory = Directory.of(settings)
@@ -60,7 +63,7 @@ class Edge:
         )
         budget = LogBudget(edge.refusal_log_lines_per_second)
         groups = GroupOrder.of_the_venue()
-        self._around = Surroundings(edge, admission, meters, log, budget, groups)
+        self._around = Surroundings(edge, admission, meters, log, budget, groups, audit)
         self._certificates = _certificates(edge)
         self._room = WaitingRoom(edge.unauthenticated_max, edge.unauthenticated_per_address_max)
         self._doorways: list[Doorway] = []

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.edge.admission import ACCEPTED, Seated
 from kalshi_fix.adapters.edge.backlog import Backlog
 from kalshi_fix.adapters.edge.frames import Batch, FrameReader, Halt
@@ -46,6 +47,8 @@ class Relay:
         self.connection = connection
         self._engine: asyncio.Transport | None = None
         self._around = around
+        self._audit = around.audit
+        self._session = seated.identity.name
         self._limits = around.settings
         self._seated = seated
         self._peer = peer
@@ -118,12 +121,14 @@ class Relay:
             self._engine.write(batch.forward)
             self._around.meters.messages_in.inc(batch.count)
             self._around.meters.bytes_in.inc(len(batch.forward))
+            self._audit.record(Kind.IN, self._session, self.connection, batch.forward)
         if batch.garbled:
             self._left_out(batch)
         if batch.halt is not None:
             self._halted(batch)
 
     def _left_out(self, batch: Batch) -> None:
+        self._audit.record(Kind.GARBLED, self._session, self.connection, list(batch.garbled))
         for reason in batch.garbled:
             self._around.meters.garbled(reason).inc()
         if self._around.budget.spend(self._loop.time()):
@@ -153,6 +158,7 @@ class Relay:
         )
         self._around.meters.logons(result).inc()
         self._log().info("logon_in_session", result=result)
+        self._audit.record(Kind.IN, self._session, self.connection, frame, {"result": result})
         self._deciding = None
         if self._closing or self._engine is None:
             return
@@ -195,6 +201,7 @@ class Relay:
         if self._mute:
             return
         self.client.write(data)
+        self._audit.record(Kind.OUT, self._session, self.connection, data)
         self._written += len(data)
         seen = self._tail + data
         not_counted = max(0, len(self._tail) - len(_CHECKSUM_FIELD) + 1)
@@ -319,6 +326,8 @@ class Relay:
             self._deciding.cancel()
         self._around.meters.ended(self._cause).inc()
         self._log().info("session_ended", cause=self._cause, bytes_out=self._written)
+        facts = {"cause": self._cause, "bytes_out": self._written}
+        self._audit.record(Kind.ENDED, self._session, self.connection, facts)
         self._on_end(self)
 
     def _log(self) -> Log:

@@ -2,6 +2,7 @@
 
 from attrs import define, field, frozen
 
+from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.edge.admission import Admission
 from kalshi_fix.adapters.edge.meters import Meters
 from kalshi_fix.adapters.edge.session_guard import GroupOrder
@@ -35,3 +36,4 @@ class Surroundings:
     log: Log
     budget: LogBudget
     groups: GroupOrder = field(factory=GroupOrder.of_the_venue)
+    audit: Recorder = UNRECORDED

@@ -5,9 +5,11 @@ changes nothing and is told. TLS 1.2 or later, forward secrecy only, no resumpti
 certificate proves is proved anew at every connection. Knows no FIX.
 """
 
+import asyncio
 import ssl
 import stat
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +113,18 @@ def _check_private(key: str) -> None:
         raise CertificateError(f"edge.tls: {key}: {error.strerror}") from error
     if mode & _OTHERS:
         raise CertificateError(f"edge.tls: {key} can be read by others; allowed is mode 0600")
+
+
+def tls_facts(transport: asyncio.BaseTransport) -> dict[str, str]:
+    """What the audit trail keeps of a connection's TLS; nothing of a plain one."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return {}
+    shown = tls.getpeercert(binary_form=True)
+    return {
+        "tls": tls.version() or "",
+        "certificate_sha256": sha256(shown).hexdigest() if shown else "",
+    }
 
 
 def _expiry(certificate: Path) -> float:
