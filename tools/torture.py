@@ -14,11 +14,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from attrs import define, field, frozen
-from torture_client import DropCopyClient, TortureClient
+from torture_client import TortureClient
+from torture_copy import DropCopyClient
 from torture_judge import Verdict, judge
 from torture_proxy import FaultProxy
 from torture_session import TortureSession
@@ -28,6 +30,7 @@ from waiting import wait_for_time, wait_until
 CLIENTS: Final = 4
 RECOVERY_SECONDS_MAX: Final = 40.0
 QUIET_SECONDS: Final = 60.0
+REPLAY_SECONDS: Final = 240.0
 STALL_SECONDS: Final = (0.9, 2.0)
 PAUSE_SECONDS: Final = (0.05, 0.5)  # between the recovery from a fault and the next
 AT_ONCE_CHANCE: Final = 0.15  # that the next fault does not wait for the recovery
@@ -59,6 +62,8 @@ class Outcome:
     requests: int = 0
     logons: int = 0
     resent: int = 0
+    replays: int = 0  # by ExecID, complete
+    replayed: int = 0  # reports in them
     seconds: float = 0.0
     verdict: Verdict = field(factory=Verdict)
 
@@ -126,7 +131,7 @@ class Torture:
                     client = TortureClient(session, markets, self.plan.rate, chance)
                     self._clients.append(client)
                 else:
-                    self._copies.append(DropCopyClient(session, markets, 1.0, chance))
+                    self._copies.append(DropCopyClient(session, chance))
         for each in (*self._copies, *self._clients):
             each.start()
         self._await_acks(time.monotonic())
@@ -230,12 +235,13 @@ class Torture:
 
     def _calm(self) -> None:
         """No more faults and no new requests; everything is answered and reported."""
-        for client in self._clients:
-            client.stop_trading()
         everybody = [*self._clients, *self._copies]
+        for client in everybody:
+            client.stop_trading()
         try:
             wait_until(lambda: all(client.is_quiet for client in everybody), "quiet", QUIET_SECONDS)
             self._settle(everybody)
+            self._replay_all()
         except AssertionError:
             self._say(self._story())  # the verdict says what is missing
         for client in everybody:
@@ -243,6 +249,23 @@ class Torture:
             self.outcome.requests += client.sent
             self.outcome.logons += client.session.logons
             self.outcome.resent += client.session.resent
+        self.outcome.replays = sum(copy.replays for copy in self._copies)
+        self.outcome.replayed = sum(copy.copies for copy in self._copies)
+
+    def _replay_all(self) -> None:
+        """Each drop copy has everything again, from the archive for the most part."""
+        for shard in range(self.plan.shards):
+            before = [copy.replays for copy in self._copies]
+            for copy in self._copies:
+                copy.replay_all(str(shard))
+            wait_until(partial(self._have_replayed, before), "everything again", REPLAY_SECONDS)
+
+    def _have_replayed(self, before: list[int]) -> bool:
+        """Whether every drop copy has had one replay more than before, or has failed."""
+        return all(
+            copy.replays > done or copy.told.faults
+            for copy, done in zip(self._copies, before, strict=True)
+        )
 
     def _settle(self, everybody: list[TortureClient]) -> None:
         """Reports on resting orders may still come: until nothing has for a second."""
@@ -293,6 +316,10 @@ def report(outcome: Outcome) -> str:
     lines.append(
         f"lost {verdict.lost}, twice {verdict.twice}, never told {verdict.untold}, "
         f"told but never was {verdict.invented}, differs from the ledger {verdict.differs}"
+    )
+    lines.append(
+        f"drop copy: {verdict.compared} reports compared with order entry, {outcome.replays} "
+        f"replays by ExecID with {outcome.replayed} reports"
     )
     lines.append(
         f"refused 380=4: {verdict.unavailable}, of these taken {verdict.refused_but_taken}; "

@@ -14,6 +14,7 @@ from typing import Final
 from attrs import define, field
 from torture_session import SessionFaultError, TortureSession, utc_now
 
+from kalshi_fix.adapters.fix_store import content
 from kalshi_fix.fix.message import FixMessage
 
 PENDING_MAX: Final = 20
@@ -44,6 +45,7 @@ class Told:
 
     orders: dict[str, ToldOrder] = field(factory=dict)  # by every ClOrdID
     exec_ids: set[str] = field(factory=set)
+    contents: dict[str, str] = field(factory=dict)  # ExecID -> all that its report said
     unavailable: set[str] = field(factory=set)  # ClOrdIDs answered j 380=4
     rejected: set[str] = field(factory=set)  # 150=8, 9, or another j
     pending: dict[str, float] = field(factory=dict)  # request -> when it was sent
@@ -243,6 +245,7 @@ class TortureClient:
                 self._fault(f"told twice: {message}")
             return False
         self.told.exec_ids.add(exec_id)
+        self.told.contents[exec_id] = content(message)
         if exec_id.startswith("R;"):  # made in a gateway: no event
             return True
         _, number, *shard = exec_id.split(";")
@@ -259,15 +262,3 @@ class TortureClient:
 
     def _fault(self, text: str) -> None:
         self.told.faults.append(f"{self.session.sender}: {text.replace(chr(1), '|')}")
-
-
-class DropCopyClient(TortureClient):
-    """A drop copy session: collects ExecIDs, sends nothing."""
-
-    def start(self) -> None:
-        """Logs on and listens."""
-        self._thread.start()
-
-    def _take(self, message: FixMessage) -> None:
-        if message.msg_type == "8":
-            self._is_news(message.get(17), message)

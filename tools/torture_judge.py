@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from attrs import define, field
-from torture_client import DropCopyClient, ToldOrder, TortureClient
+from torture_client import ToldOrder, TortureClient
+from torture_copy import DropCopyClient
 
 from kalshi_fix.adapters.bus import Bus, Entry
 from kalshi_fix.adapters.store import Store
@@ -49,6 +50,7 @@ class Verdict:
     twice: int = 0  # accepted or executed more than once
     untold: int = 0  # in the stream, never told although logged on and quiet
     invented: int = 0  # told, not in the stream
+    compared: int = 0  # reports of drop copy with those of order entry
     differs: int = 0  # last 39/14/151 is not the ledger's
     refused_but_taken: int = 0
     unanswered: int = 0  # requests without any answer that are not in the stream
@@ -83,8 +85,9 @@ def judge(
         verdict.twice += sum(times - 1 for times in accepted.values())
     for client in clients:
         _judge_client(client, truths, verdict)
-    for copy in copies:
+    for copy, client in zip(copies, clients, strict=True):
         _judge_copy(copy, truths, verdict)
+        _compare(copy, client, verdict)
     return verdict
 
 
@@ -214,6 +217,18 @@ def _judge_copy(copy: DropCopyClient, truths: list[ShardTruth], verdict: Verdict
         in_stream |= truth.copies.get(firm, set())
     verdict.untold += _count(in_stream - copy.told.exec_ids, f"{name} was never told", verdict)
     verdict.invented += _count(copy.told.exec_ids - in_stream, f"{name} was told too much", verdict)
+
+
+def _compare(copy: DropCopyClient, client: TortureClient, verdict: Verdict) -> None:
+    """Report by report, field by field: drop copy says what order entry said."""
+    copied, told = copy.told.contents, client.told.contents
+    for exec_id in copied.keys() & told.keys():
+        verdict.compared += 1
+        if copied[exec_id] != told[exec_id]:
+            verdict.differs += 1
+            verdict.faults.append(
+                f"{copy.session.sender}: {exec_id} differs from {client.session.sender}'s"
+            )
 
 
 def _count(wrong: set[str], what: str, verdict: Verdict) -> int:

@@ -82,11 +82,14 @@ class TortureSession:
         self._asked = 0
         self.is_logged_on = False
 
-    def send(self, msg_type: str, fields: Sequence[Field]) -> None:
-        """Sends an application message; a broken connection sends it again after the Logon."""
-        self._send(msg_type, fields)
+    def send(self, msg_type: str, fields: Sequence[Field]) -> int:
+        """Sends an application message; a broken connection sends it again after the Logon.
 
-    def _send(self, msg_type: str, fields: Sequence[Field]) -> None:
+        Returns its number.
+        """
+        return self._send(msg_type, fields)
+
+    def _send(self, msg_type: str, fields: Sequence[Field]) -> int:
         number = self._next_out
         self._next_out += 1
         at = utc_now()
@@ -94,6 +97,7 @@ class TortureSession:
             self._sent[number] = (msg_type, at, fields)
             self._sent.pop(number - SENT_KEPT, None)
         self._write(frame(FixMessage(msg_type, fields), self.sender, self.target, number, at))
+        return number
 
     def _write(self, data: bytes) -> None:
         if self._socket is None:
