@@ -39,6 +39,7 @@ TOOLS: Final = {
     "decode": "kalshi_fix.cli_decode",
     "admin": "kalshi_fix.cli_admin",
     "simulate": "kalshi_fix.cli_simulate",
+    "statements": "kalshi_fix.cli_statements",
 }
 
 

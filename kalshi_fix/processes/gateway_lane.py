@@ -111,7 +111,8 @@ class Lane:
             around.settings,
             around.data,
             connect=around.connect,
-            newest=lambda index: self._readers[index].done,
+            newest=lambda index: self._readers[index].newest,
+            delivered=lambda index: self._readers[index].done,
             metrics=self._metrics,
             log=self._log,
         )

@@ -33,6 +33,11 @@ class EventReader:
         self.done = 0  # number of the last event delivered to the queues
         self.is_connected = False
 
+    @property
+    def newest(self) -> int:
+        """Number of the last event that a client may have been told of."""
+        return max(self.done, self._router.newest)
+
     def catch_up(self, position: int) -> int:
         """Delivers what is there since ``position``; returns the last event's number.
 

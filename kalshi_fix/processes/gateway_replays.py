@@ -3,7 +3,7 @@
 Replays take turns in slices and use no more than their share of the processor, so that live
 reports do not wait for them; one pauses while its client reads slowly. Copies go through the
 session's queue behind what was live when they were asked for. Knows no stream's place: that is
-`gateway_history`.
+`event_history`.
 """
 
 import threading
@@ -25,7 +25,7 @@ from kalshi_fix.fix.replays import ReplayRange
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.model import Reason
 from kalshi_fix.processes.core_archive import Archive
-from kalshi_fix.processes.gateway_history import HistoryError, ShardHistory
+from kalshi_fix.processes.event_history import HistoryError, ShardHistory
 from kalshi_fix.processes.gateway_intake import Incoming
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_outgoing import Outgoing
@@ -80,6 +80,7 @@ class Replayer:
         *,
         connect: Callable[[int], ShardHistory],
         newest: Callable[[int], int],
+        delivered: Callable[[int], int],
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -89,7 +90,9 @@ class Replayer:
             copies: Renders the reports.
             limits: What it may use.
             connect: A shard's events, for this thread alone.
-            newest: Number of the last event of a shard that was delivered live.
+            newest: Number of the last event of a shard that a client may have been told of.
+            delivered: Number up to which all live reports of a shard are in their queues: copies
+                come behind them.
             metrics: The gateway's.
             log: The gateway's.
         """
@@ -97,6 +100,7 @@ class Replayer:
         self._limits = limits
         self._connect = connect
         self._newest = newest
+        self._delivered = delivered
         self._metrics = metrics
         self._log = log
         self._asked: SimpleQueue[_Replay | None] = SimpleQueue()
@@ -176,6 +180,8 @@ class Replayer:
         started = time.monotonic()
         backlog = replay.incoming.link.outbox.backlog()
         if backlog > self._limits.waiting_max or started < replay.not_before:
+            return False
+        if self._delivered(replay.asked.shard) < replay.until:
             return False
         before = replay.count
         try:
@@ -268,6 +274,7 @@ def replayer_of(
     *,
     connect: Callable[[str], Bus],
     newest: Callable[[int], int],
+    delivered: Callable[[int], int],
     metrics: GatewayMetrics,
     log: Log,
 ) -> Replayer | None:
@@ -286,4 +293,12 @@ def replayer_of(
         shard = settings.core.shards[index]
         return ShardHistory(connect(shard), Archive(data.archive(shard)).events)
 
-    return Replayer(copies, limits, connect=history, newest=newest, metrics=metrics, log=log)
+    return Replayer(
+        copies,
+        limits,
+        connect=history,
+        newest=newest,
+        delivered=delivered,
+        metrics=metrics,
+        log=log,
+    )

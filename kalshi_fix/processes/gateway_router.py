@@ -57,6 +57,7 @@ class Router:
     metrics: GatewayMetrics
     log: Log
     recovery: AlreadySent | None = None  # while events may have been rendered before
+    newest: int = 0  # number of the last event whose delivery has begun
     is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
     _own: dict[type[Any], Callable[[Any], None]] = field(init=False)
     _desks_of: dict[type[Any], tuple[Desk, ...]] = field(init=False, factory=dict)
@@ -79,6 +80,7 @@ class Router:
         return entry.last
 
     def _take_event(self, event: e.Event) -> None:
+        self.newest = event.number
         kind = type(event)
         own = self._own.get(kind)
         if own is not None:

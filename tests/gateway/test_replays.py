@@ -147,3 +147,19 @@ def test_the_answer_settles_the_request(tmp_path: Path) -> None:
         replayed(copy, "0")
         link = system.lane.links["ALPHA-DC"]
         wait_until(link.progress.is_settled)
+
+
+def test_a_report_just_told_can_be_asked_for_at_once(tmp_path: Path) -> None:
+    with rig(tmp_path) as system:
+        trader, copy = traded(system, 1)
+        copy.log_on(reset=True)
+        system.core.pause()
+        for number in range(400):
+            trader.order(f"batch{number}")
+        wait_until(
+            lambda: system.metric('fixgw_messages_total{direction="in",msg_type="D"}') == 401
+        )
+        system.core.resume()  # all of them in one entry: the first is told long before the last
+        first = copy.receive_until("8")
+        copies, end = replayed(copy, first.get(17), first.get(17))
+        assert (ids(copies), end.msg_type) == ([first.get(11)], "U2")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kalshi_fix.adapters.archive import StreamArchive
-from kalshi_fix.adapters.bus import Bus
+from kalshi_fix.adapters.bus import Bus, BusError
 from kalshi_fix.messages.batch import EventEntry
 
 _ENTRIES_PER_READ: Final = 50  # each may be 64 kB
@@ -22,7 +22,7 @@ class ShardHistory:
     """See the module. For one thread."""
 
     def __init__(self, bus: Bus, archive: StreamArchive) -> None:
-        """``archive`` of the shard's events; it need not be open, somebody else writes it."""
+        """``archive`` of the shard's events; it need not be open: somebody else writes it."""
         self._bus = bus
         self._archive = archive
 
@@ -50,6 +50,33 @@ class ShardHistory:
                     f"shard {self._bus.shard}: event {done + 1} is neither in the stream nor in "
                     "the archive"
                 )
+
+    def everything(self, after: int) -> Iterator[EventEntry]:
+        """Every entry there is now with events above ``after``; without the store the archive's.
+
+        What is archived is final, so what it lacks is only the newest.
+
+        Raises:
+            HistoryError: there is a hole.
+            BusError: the store went away meanwhile.
+            ArchiveError: the archive cannot be used.
+            OSError: the disk.
+        """
+        try:
+            newest = self._bus.last_event()
+        except BusError:
+            yield from self._archived(after)
+            return
+        yield from self.entries(after, int(newest.id.partition("-")[0]) if newest else 0)
+
+    def _archived(self, after: int) -> Iterator[EventEntry]:
+        done = after
+        for archived in self._archive.read_after(f"{after}-0"):
+            entry = EventEntry.unpack(archived.payload)
+            if entry.first > done + 1:
+                raise HistoryError(f"shard {self._bus.shard}: event {done + 1} is not archived")
+            done = entry.last
+            yield entry
 
     def close(self) -> None:
         """Closes the connection."""

@@ -1,0 +1,70 @@
+"""Statements as files: a directory per firm, day and occasion that is there whole or not at all.
+
+CSV with one header line and RFC 4180 quoting, the same as one JSON object, and a page of text. What
+is published is never changed: a directory that is there stays as it is.
+"""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from kalshi_fix.services.statements import Table, as_record, as_text
+
+START: Final = "start-of-day"
+END: Final = "end-of-day"
+_BEING_WRITTEN: Final = ".new"
+
+
+def directory_of(root: Path, firm: str, date: int, occasion: str) -> Path:
+    """Where a firm's files of a day are: ``START`` or ``END``."""
+    return root / firm / str(date) / occasion
+
+
+def publish(directory: Path, firm: str, date: int, tables: Sequence[Table]) -> bool:
+    """Writes all files of one occasion; False where they are there already.
+
+    Raises:
+        OSError: the disk.
+    """
+    if directory.exists():
+        return False
+    fresh = directory.with_name(directory.name + _BEING_WRITTEN)
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True, mode=0o700)
+    for table in tables:
+        _write_csv(fresh / f"{table.name}.csv", table)
+    record = json.dumps(as_record(firm, date, tables), indent=1)
+    _write(fresh / f"{directory.name}.json", record + "\n")
+    _write(fresh / f"{directory.name}.txt", as_text(f"{firm} {date} {directory.name}", tables))
+    _sync(fresh)
+    fresh.rename(directory)
+    _sync(directory.parent)
+    return True
+
+
+def _write_csv(path: Path, table: Table) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
