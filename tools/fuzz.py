@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ PATIENCE_SECONDS: Final = 10.0  # what answers nothing for so long hangs
 SLOW_SECONDS: Final = 1.0  # told, not failed: the machine may be busy
 GROWTH_MAX_BYTES: Final = 150_000_000
 LANES: Final = {"RT": "gw1", "MD": "md1"}
+_STORY_BYTES: Final = 6_000
 _RESEND_REQUEST: Final = b"\x0135=2\x01"
 _LOGOUT: Final = b"\x0135=5\x01"
 MD_TYPES: Final = "V x e 0 1 2 3 4 j D"
@@ -76,7 +78,7 @@ class Tally:
     logons: int = 0
     answers: int = 0
     slowest_seconds: float = 0
-    stuck: int = 0  # sessions that mutants had brought to a stand, until their next Logon
+    stuck: list[str] = field(factory=list)  # how sessions were brought to a stand
     fault: str = ""
 
 
@@ -92,6 +94,7 @@ class FuzzClient:
     _buffer: bytes = b""
     _next: int = 1
     _tests: int = 0
+    _sent: deque[bytes] = field(factory=lambda: deque(maxlen=4))
 
     def run(self, count: int, deadline: float) -> None:
         """Sends at least ``count`` mutants, unless the time is over before."""
@@ -101,13 +104,20 @@ class FuzzClient:
                     continue
                 try:
                     self._burst()
-                except HangError:  # its own session alone, if the next Logon is answered
-                    self.tally.stuck += 1
+                except HangError as error:  # its own session alone, if a Logon is answered
+                    self.tally.stuck.append(self._story(error))
                     self._drop()
         except (HangError, OSError) as error:
             self.tally.fault = f"{name_of(self.number)}: {type(error).__name__} {error}"
         finally:
             self._drop()
+
+    def _story(self, error: Exception) -> str:
+        """What was sent and received last, readable."""
+        sent = b"".join(self._sent)[-_STORY_BYTES:]
+        lines = (sent, self._buffer[-_STORY_BYTES:])
+        texts = [line.replace(b"\x01", b"|").decode("latin-1") for line in lines]
+        return f"{name_of(self.number)} {error}\n    sent {texts[0]}\n    received {texts[1]}"
 
     # --- sending
 
@@ -145,6 +155,7 @@ class FuzzClient:
 
     def _write(self, data: bytes) -> None:
         """Sends everything, reading meanwhile; a closed connection is noticed when reading."""
+        self._sent.append(data)
         while data and self._socket is not None:
             readable, writable, _ = select.select([self._socket], [self._socket], [], 5)
             if not readable and not writable:
@@ -228,7 +239,6 @@ class Result:
     seconds: float
     slowest_seconds: float
     growth_bytes: int
-    stuck: int
     faults: list[str]
 
 
@@ -263,6 +273,7 @@ def fuzz(system: RunningSystem, clients: int, count: int, seconds: float, seed: 
     faults = [client.tally.fault for client in crew if client.tally.fault]
     faults += [f"process {pid} is gone" for pid in before.keys() - after.keys()]
     faults += [f"{thread.name} never ended" for thread in threads if thread.is_alive()]
+    faults += [f"a session is stuck: {story}" for client in crew for story in client.tally.stuck]
     growth = max((after[pid] - before[pid] for pid in before.keys() & after.keys()), default=0)
     if growth > GROWTH_MAX_BYTES:
         faults.append(f"a process grew by {growth:,} bytes")
@@ -274,7 +285,6 @@ def fuzz(system: RunningSystem, clients: int, count: int, seconds: float, seed: 
         seconds=time.monotonic() - began,
         slowest_seconds=max(t.slowest_seconds for t in tallies),
         growth_bytes=growth,
-        stuck=sum(t.stuck for t in tallies),
         faults=faults,
     )
 
@@ -285,7 +295,7 @@ def report(result: Result, seed: int) -> str:
         f"fuzz: seed {seed}: {result.sent:,} mutants in {result.seconds:.0f} s "
         f"({result.sent / result.seconds:,.0f}/s), {result.answers:,} answers, "
         f"{result.logons:,} logons, slowest answer {result.slowest_seconds:.2f} s, "
-        f"memory +{result.growth_bytes / 1e6:.0f} MB, {result.stuck} sessions stuck, "
+        f"memory +{result.growth_bytes / 1e6:.0f} MB, "
         f"{len(result.faults)} faults"
     )
 
@@ -309,7 +319,7 @@ def main() -> None:
             for fault in result.faults:
                 print(f"  {fault}")
             if result.faults:
-                print(system.logs(5))
+                print(system.logs(5, "critical"))
                 sys.exit(1)
             system.stop()
         finally:

@@ -163,12 +163,13 @@ class RunningSystem:
     def _is_mine(self, entry: Path, line: str) -> bool:
         return str(self.data) in line or str(self.data) in str((entry / "cwd").readlink())
 
-    def logs(self, lines: int = 5) -> str:
-        """The last lines of every log file."""
+    def logs(self, lines: int = 5, level: str = "") -> str:
+        """The last lines of every log file, and all lines of a level."""
         parts = []
         for path in sorted((self.data / "logs").glob("*.log")):
-            tail = path.read_text(errors="replace").splitlines()[-lines:]
-            parts.append("\n".join([f"--- {path.name}", *tail]))
+            found = path.read_text(errors="replace").splitlines()
+            grave = [line for line in found[:-lines] if level and f'"level": "{level}"' in line]
+            parts.append("\n".join([f"--- {path.name}", *grave, *found[-lines:]]))
         return "\n".join(parts)
 
     def story(self) -> str:

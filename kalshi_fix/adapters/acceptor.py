@@ -23,6 +23,7 @@ from kalshi_fix.adapters.engine import (
     EngineSettings,
 )
 from kalshi_fix.adapters.engine_doors import Doors
+from kalshi_fix.adapters.engine_own_messages import OwnMessages
 from kalshi_fix.adapters.engine_sockets import (
     LOOPBACK,
     Ended,
@@ -36,7 +37,7 @@ from kalshi_fix.adapters.engine_sockets import (
 from kalshi_fix.adapters.fix_store import set_creation_time
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.session_rules import SessionFault, is_gap_fill
+from kalshi_fix.fix.session_rules import SessionFault, is_counted_anyway, is_gap_fill
 from kalshi_fix.fix.wire import BEGIN_STRING, SOH, decode, encode
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ R = TypeVar("R")
 # costs half. In all others the dictionary keeps a group's fields together.
 FLAT: Final = frozenset({"0", "3", "5", "8", "9", "f", "j", "r"})
 _TWO_AMOUNTS: Final = f"{SOH}1703=2{SOH}"  # the one report that is not flat: a position closed
-# Routing that a Reject copies from the message it rejects; this venue never sends it.
-_COPIED_ROUTING: Final = (50, 57, 115, 116, 128, 129, 142, 143, 144, 145)
-_LOGON_PREFIX: Final = "Rejected Logon Attempt: "
-_TOO_LOW: Final = "MsgSeqNum too low"
-_GAP_TEXT: Final = "MsgSeqNum gap"
 # What a callback may raise: the engine answers with a Logout, or with a Reject that names a tag.
 _ANSWERS: Final = (fix.RejectLogon, fix.IncorrectTagValue)
 
@@ -95,7 +91,9 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._sessions = {_session_id(session).toString(): session for session in sessions}
         self._names: dict[int, str] = {}  # by address of the engine's identity object
         self.threads: dict[str, int] = {}  # of logged-on sessions
+        self.sending: set[int] = set()  # threads that send a Reject of ours
         self.doors = Doors({})
+        self._own = OwnMessages()
         self._faults: dict[int, Refusal] = {}  # by thread: of the Reject it is about to send
 
     def fail(self, callback: str, error: BaseException) -> None:
@@ -118,6 +116,7 @@ class _Application(fix.Application):  # type: ignore[misc]
             self.threads[name] = thread
             ctypes.pythonapi.PyGILState_Ensure()
         self.doors.entered(name)
+        self._own.logged_on(name)
         self._events.on_logon(name)
 
     @_guarded
@@ -146,6 +145,8 @@ class _Application(fix.Application):  # type: ignore[misc]
         text = self._events.on_admin(name, decoded)
         if text:
             raise fix.RejectLogon(text)
+        if is_counted_anyway(decoded, expected):
+            session.setNextTargetMsgSeqNum(expected - 1)
 
     def _refuse(self, session: Any, message: FixMessage, fault: SessionFault) -> None:
         """Has the engine reject the message before it takes effect, and end the session."""
@@ -170,29 +171,18 @@ class _Application(fix.Application):  # type: ignore[misc]
     def toAdmin(self, message: Any, session_id: Any) -> None:  # noqa: N802
         """Puts the engine's own messages into the venue's form."""
         session = self._sessions[session_id.toString()]
-        header = message.getHeader()
-        msg_type = header.getField(35)
-        ends = False
-        if msg_type == "5":
-            if message.isSetField(58):
-                text = message.getField(58)
-                ends = text.startswith((_LOGON_PREFIX, _TOO_LOW))
-                message.setField(58, text.removeprefix(_LOGON_PREFIX))
-        elif msg_type == "3":
-            for tag in _COPIED_ROUTING:
-                header.removeField(tag)
-            fault = self._faults.pop(threading.get_ident(), None)
-            if fault is not None:
-                message.setField(373, fault.code)
-                message.setField(58, fault.text)
-        elif msg_type == "2" and not session.keeps_sequence:
-            # a session without history does not ask for history: it ends. The request that is
-            # about to go out becomes a Heartbeat, the Logout follows as soon as it is sent
-            header.setField(35, "0")
-            message.removeField(7)
-            message.removeField(16)
-            fix.Session.lookupSession(session_id).logout(_GAP_TEXT)
-        self._events.on_admin_sent(session.name, msg_type, ends=ends)
+        engine_session = fix.Session.lookupSession(session_id)
+        sent = self._own.form(
+            session.name,
+            message,
+            engine_session.getExpectedTargetNum,
+            self._faults.pop(threading.get_ident(), None),
+            is_ours=threading.get_ident() in self.sending,
+            keeps_sequence=session.keeps_sequence,
+        )
+        if sent.log_out:
+            engine_session.logout(sent.log_out)  # said as soon as this has been sent
+        self._events.on_admin_sent(session.name, sent.msg_type, ends=sent.ends)
 
     def toApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
         """Application messages go out as they were made."""
@@ -281,7 +271,14 @@ class Acceptor:
         except AttributeError:
             outgoing = self._thread.message = fix.Message()
         fill(outgoing, message, self._dictionary)
-        return bool(self._sessions[session].send(outgoing))
+        if message.msg_type != "3":
+            return bool(self._sessions[session].send(outgoing))
+        thread = threading.get_ident()
+        self._application.sending.add(thread)
+        try:
+            return bool(self._sessions[session].send(outgoing))
+        finally:
+            self._application.sending.discard(thread)
 
     def expect_incoming(self, session: str, number: int) -> int:
         """Lowers the number expected next, never raises it; returns what it was."""

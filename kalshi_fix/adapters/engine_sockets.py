@@ -12,11 +12,13 @@ import socket
 import stat
 import struct
 import termios
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
@@ -42,25 +44,40 @@ def _looked_at(descriptor: int) -> Iterator[socket.socket]:
         borrowed.detach()
 
 
-def _sockets() -> Iterator[tuple[int, socket.socket]]:
-    """Every IPv4 socket of this process, by its number."""
+class _Found(NamedTuple):
+    """An IPv4 socket of this process, as it was when it was looked at."""
+
+    descriptor: int
+    host: str
+    port: int
+    is_listening: bool
+
+
+def _sockets() -> Iterator[_Found]:
+    """Every IPv4 socket of this process; whoever looks at one later may find it closed."""
     for link in tuple(_DESCRIPTORS.iterdir()):
-        descriptor = int(link.name)
-        with suppress(OSError):  # closed since, or not a socket
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
+        found = _look_at(int(link.name))
+        if found is not None:
+            yield found
+
+
+def _look_at(descriptor: int) -> _Found | None:
+    with suppress(OSError):  # closed since, at any moment, or not a socket
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             with _looked_at(descriptor) as found:
                 if found.family == socket.AF_INET:
-                    yield descriptor, found
+                    host, port = found.getsockname()
+                    listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                    return _Found(descriptor, host, port, bool(listens))
+    return None
 
 
 def listening_everywhere() -> set[int]:
     """Descriptors that listen on all interfaces."""
     return {
-        descriptor
-        for descriptor, found in _sockets()
-        if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        and found.getsockname()[0] == "0.0.0.0"  # noqa: S104 - looked for to be replaced
+        found.descriptor
+        for found in _sockets()
+        if found.is_listening and found.host == "0.0.0.0"  # noqa: S104 - looked for to be replaced
     }
 
 
@@ -86,10 +103,7 @@ def move_to_loopback(descriptor: int) -> int:
 def connections_on(port: int) -> set[int]:
     """Descriptors of the connections to a listener of this process."""
     return {
-        descriptor
-        for descriptor, found in _sockets()
-        if found.getsockname()[1] == port
-        and not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        found.descriptor for found in _sockets() if found.port == port and not found.is_listening
     }
 
 
@@ -103,51 +117,70 @@ def descriptor_in_use(thread_id: int, port: int) -> int | None:
     return None
 
 
+def _is_file(number: int) -> bool:
+    """Whether a number is in use, and by what is no connection."""
+    try:
+        return not stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False
+
+
 def shut_down(descriptor: int) -> None:
     """Ends a connection both ways: a blocked send returns, the engine sees the peer gone."""
     with suppress(OSError), _looked_at(descriptor) as found:
         found.shutdown(socket.SHUT_RDWR)
 
 
-class DescriptorTakenError(Exception):
-    """Somebody keeps the number of a socket the engine is about to look at once more."""
-
-
 class Ended:
-    """A connection whose peer is gone, to stand in for others."""
+    """A connection whose peer is gone, to stand in for others; for any thread."""
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair()
         other.close()
+        self._lock = threading.Lock()
+        self._stands_for: Counter[int] = Counter()  # ended connections, by their number
 
     def take(self, number: int) -> None:
         """Takes a number that was closed this moment, before the engine looks at it again.
 
         Where another connection got it in between and keeps it, that one is ended: its peer comes
-        back, and nobody else reads its bytes.
-
-        Raises:
-            DescriptorTakenError: the number cannot be had.
+        back, and nobody else reads its bytes. Who does not even close it then loses the number. So
+        an ended connection has it in the end, whoever comes and goes meanwhile.
         """
+        with self._lock:
+            self._stands_for[number] += 1
         started = time.monotonic()
-        while (waited := time.monotonic() - started) < _STAND_IN_SECONDS:
+        while not self._stands_at(number):
             got = fcntl.fcntl(self._socket.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
             if got == number:
                 return
             os.close(got)
-            with suppress(OSError):  # free again
-                if not stat.S_ISSOCK(os.fstat(number).st_mode):
-                    return  # a file: the engine's look at it fails, as it should
+            if _is_file(number):  # the engine's look at it fails, as it should
+                return
+            waited = time.monotonic() - started
             if waited > _POLITE_SECONDS:
                 shut_down(number)
+            if waited > _STAND_IN_SECONDS:
+                os.dup2(self._socket.fileno(), number, inheritable=False)
+                return
             time.sleep(_PATIENCE_SECONDS)
-        raise DescriptorTakenError(f"descriptor {number}")
 
     def leave(self, number: int) -> None:
-        """Gives a number back, if it is still taken."""
-        with suppress(OSError):  # the engine closes all at its end
-            if os.path.samestat(os.fstat(number), os.fstat(self._socket.fileno())):
+        """Gives a number back, unless another ended connection needs it still."""
+        with self._lock:
+            self._stands_for[number] -= 1
+            if self._stands_for[number] > 0:
+                return
+            del self._stands_for[number]
+            if self._stands_at(number):  # otherwise its next owner has closed it
                 os.close(number)
+
+    def _stands_at(self, number: int) -> bool:
+        """Whether the number is this connection already: one stands in for any number of them."""
+        try:
+            return os.path.samestat(os.fstat(number), os.fstat(self._socket.fileno()))
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Lets go of the connection itself."""

@@ -21,6 +21,7 @@ _REQUEST_COST: Final = 10  # messages: what the shortest answer to a ResendReque
 _MINUTE: Final = 60 * NANOS
 _SEQUENCE_RESET: Final = "4"
 _RESEND_REQUEST: Final = "2"
+_COUNTED_ANYWAY: Final = frozenset({"3", "5"})
 
 Fields = Mapping[int, str]
 
@@ -109,6 +110,14 @@ def admin_fault(message: FixMessage, expected: int, next_outgoing: int) -> Refus
 def is_gap_fill(message: FixMessage) -> bool:
     """Whether a SequenceReset counts as a message: a rejected one has used its number."""
     return message.msg_type == _SEQUENCE_RESET and message.get(123) == "Y"
+
+
+def is_counted_anyway(message: FixMessage, expected: int) -> bool:
+    """Whether a stock engine counts a message that is not the one expected: a Reject, a Logout.
+
+    Counted behind a gap, the first missing message, sent again, would be too low and be lost.
+    """
+    return message.msg_type in _COUNTED_ANYWAY and number(message.get(34)) != expected
 
 
 def number(text: str) -> int:

@@ -160,6 +160,7 @@ class Outbox:
         self._gate.set()
         if self._is_connected:
             return
+        self.wires.tidy()  # the engine serves a session anew only when it is done with it
         self._is_connected = True
         self._is_cut = False
         self._start()

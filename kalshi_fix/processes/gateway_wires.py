@@ -4,6 +4,7 @@ What is not known is answered with caution: a session without a known socket has
 report without the queue. Knows wires, no message.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from kalshi_fix.adapters.engine_sockets import Wire
@@ -82,6 +83,7 @@ class SessionWires:
         return bool(self._left)
 
     def tidy(self) -> None:
-        """The engine's threads of ended connections are gone."""
-        while self._left:
-            self._left.pop().close()
+        """The engine's threads of ended connections are gone: for any thread."""
+        with suppress(IndexError):  # the other one took the last
+            while self._left:
+                self._left.pop().close()

@@ -138,10 +138,11 @@ def test_control_bytes_pass_once_the_client_sends_them_again_for_the_gateway_to_
     assert fed([again])[:2] == (again, 1)
 
 
-def test_another_begin_string_passes_for_the_engine_to_log_out() -> None:
-    frame = order(2).replace(b"FIX.4.4", b"FIX.4.2")
+def test_the_stream_stops_at_another_begin_string() -> None:
+    frame = order(3).replace(b"FIX.4.4", b"FIX.4.2")
     frame = frame[:-7] + b"10=%03d\x01" % (sum(frame[:-7]) % 256)
-    assert fed([frame])[:2] == (frame, 1)
+    batch = FrameReader(LIMIT).feed(order(2) + frame)
+    assert (batch.forward, batch.halt) == (order(2), Halt.BEGIN_STRING)
 
 
 def test_the_stream_stops_at_a_logon_and_goes_on_after_it() -> None:

@@ -17,7 +17,7 @@ PLAIN = encode("D", [*HEAD, (11, "a"), (55, "M")])
 
 
 def reader() -> FrameReader:
-    return FrameReader(16_384, SessionGuard(ORDER, SECRET))
+    return FrameReader(16_384, SessionGuard(ORDER, SECRET, ("A", "X")))
 
 
 def test_a_message_out_of_order_is_put_right_and_marked_in_its_header() -> None:
@@ -38,6 +38,19 @@ def test_a_mark_of_the_clients_own_is_taken_away(mark: str) -> None:
     marked = reader().feed(frame).forward
     marks = [value for tag, value in split(marked) if tag == FAULT_TAG]
     assert marks == [f"{SECRET};0;{FAULT_TAG}"]
+
+
+@pytest.mark.parametrize(("missing", "named"), [((49,), 49), ((56,), 56), ((49, 56), 49)])
+def test_a_message_without_a_comp_id_gets_it_and_is_marked(
+    missing: tuple[int, ...], named: int
+) -> None:
+    fields = [*HEAD, (11, "a"), (55, "M")]
+    frame = encode("D", [pair for pair in fields if pair[0] not in missing])
+    batch = reader().feed(PLAIN + frame + PLAIN)
+    assert batch.count == 3
+    marked = split(batch.forward.removeprefix(PLAIN).removesuffix(PLAIN))
+    assert marked[3] == (FAULT_TAG, f"{SECRET};1;{named}")
+    assert sorted(marked[4:-1]) == sorted(fields)
 
 
 def test_a_message_cut_into_chunks_is_marked_once_complete() -> None:

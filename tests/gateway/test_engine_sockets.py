@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway_support import wait_until
 
-from kalshi_fix.adapters.engine_sockets import Ended, Wire, descriptor_in_use
+from kalshi_fix.adapters.engine_sockets import Ended, Wire, connections_on, descriptor_in_use
 
 
 def connection() -> tuple[socket.socket, socket.socket, int]:
@@ -28,6 +28,26 @@ def test_the_socket_a_thread_works_on_is_found() -> None:
     near.send(b"x")
     thread.join(2)
     assert descriptor_in_use(thread.native_id, port) is None
+    near.close()
+    far.close()
+
+
+def test_sockets_that_come_and_go_while_they_are_looked_for_are_no_error() -> None:
+    near, far, port = connection()
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            socket.socket().close()
+
+    crowd = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in crowd:
+        thread.start()
+    for _ in range(500):
+        assert far.fileno() in connections_on(port)
+    stop.set()
+    for thread in crowd:
+        thread.join(5)
     near.close()
     far.close()
 
@@ -66,3 +86,41 @@ def test_a_connection_that_got_the_number_is_ended_not_read() -> None:
     ended.close()
     for left in (near, other_near):
         left.close()
+
+
+def test_a_number_that_is_not_given_up_is_taken() -> None:
+    near, far, _ = connection()
+    ended = Ended()
+    wire = Wire(far.fileno(), ended)
+    number = far.detach()
+    other_near, other_far, _ = connection()
+    os.close(number)
+    taken = socket.socket(fileno=fcntl.fcntl(other_far.fileno(), fcntl.F_DUPFD, number))
+    other_far.close()
+    assert taken.fileno() == number
+    wire.stand_in()  # nobody reads or closes the other connection
+    assert os.read(number, 1) == b""
+    assert other_near.recv(1) == b""
+    taken.detach()
+    wire.close()
+    assert not Path(f"/proc/self/fd/{number}").exists()
+    ended.close()
+    for left in (near, other_near):
+        left.close()
+
+
+def test_one_number_may_be_needed_by_several_ended_connections() -> None:
+    near, far, _ = connection()
+    ended = Ended()
+    wire = Wire(far.fileno(), ended)
+    number = far.detach()
+    os.close(number)
+    wire.stand_in()
+    again = Wire(number, ended)  # a later connection's end, before the first was tidied up
+    again.stand_in()
+    wire.close()
+    assert os.read(number, 1) == b""
+    again.close()
+    assert not Path(f"/proc/self/fd/{number}").exists()
+    ended.close()
+    near.close()

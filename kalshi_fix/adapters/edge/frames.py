@@ -19,6 +19,7 @@ from kalshi_fix.fix.wire import SOH, seal
 HEADER_BYTES_MAX: Final = 48
 _TRAILER_BYTES: Final = 7
 _START: Final = b"8=FIX"
+BEGIN_STRING: Final = b"FIX.4.4"
 _HEADER: Final = re.compile(rb"8=(FIX[!-~]{1,12})\x019=([0-9]{1,6})\x0135=([^\x01]{0,16})\x01")
 _TRAILER: Final = re.compile(rb"10=([0-9]{3})\x01")
 _ADLER_BYTES: Final = 256  # 256 * 255 stays below Adler-32's modulus: its low half is exact
@@ -53,6 +54,7 @@ class Halt(StrEnum):
     PARTIAL = "partial"  # of the reader's own: the rest has not arrived
     LOGON = "logon"
     NO_MSG_SEQ_NUM = "no_msg_seq_num"
+    BEGIN_STRING = "begin_string"  # another version of FIX
     UNFRAMEABLE = "unframeable"  # a frame above the limit, or as much junk
 
 
@@ -74,7 +76,10 @@ _NOTHING: Final = Batch()
 
 
 class Guard(Protocol):
-    """Has the last word on good frames; asked only about bytes it finds worth a look."""
+    """Has the last word on good frames.
+
+    Asked only about bytes it finds worth a look, and about frames without a CompID.
+    """
 
     def is_worth_a_look(self, data: bytes) -> bool:
         """Whether any frame in these bytes may be one for `marked`."""
@@ -168,7 +173,8 @@ class FrameReader:
             if found is None:
                 count += 1
                 self._junk = 0
-                instead = guard.marked(data[at:end]) if guard else None
+                judge = guard or (self.guard if _lacks_comp_id(data, at, end) else None)
+                instead = judge.marked(data[at:end]) if judge else None
                 if instead is not None:
                     pieces += (data[good_from:at], instead)
                     good_from = end
@@ -230,11 +236,18 @@ def _look_inside(data: bytes, header: re.Match[bytes], body_end: int) -> Garbled
     after_msg_type = header.end() - 1
     if data.find(b"\x0135=", after_msg_type, body_end) >= 0:
         return Garbled.MSG_TYPE
+    if header[1] != BEGIN_STRING:
+        return Halt.BEGIN_STRING
     if header[3] == b"A":
         return Halt.LOGON
     if data.find(b"\x0134=", after_msg_type, body_end) < 0:
         return Halt.NO_MSG_SEQ_NUM
     return None
+
+
+def _lacks_comp_id(data: bytes, at: int, end: int) -> bool:
+    """Whether a good frame does not say who it is from, or for whom."""
+    return data.find(b"\x0149=", at, end) < 0 or data.find(b"\x0156=", at, end) < 0
 
 
 def _rare_fault(frame: bytes, msg_type: bytes) -> Garbled | None:

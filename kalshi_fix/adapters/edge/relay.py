@@ -53,7 +53,9 @@ class Relay:
         self._seated = seated
         self._peer = peer
         self._on_end = on_end
-        guard = SessionGuard(around.groups, seated.secret)
+        session = seated.identity.session
+        comp_ids = (session.sender_comp_id, session.target_comp_id)
+        guard = SessionGuard(around.groups, seated.secret, comp_ids)
         self._reader = FrameReader(around.settings.message_bytes, guard)
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
@@ -140,6 +142,8 @@ class Relay:
             self._set_reading()
         elif batch.halt is Halt.NO_MSG_SEQ_NUM:
             self.log_out("MsgSeqNum missing")
+        elif batch.halt is Halt.BEGIN_STRING:
+            self.log_out("Incorrect BeginString")
         else:
             self.cut("unframeable")
 

@@ -1,6 +1,7 @@
 """What only the edge can see of a message, because the engine loses it: told to the gateway.
 
-The engine keeps a group's members in a map, so their order (FIX 14.j) is judged here. The edge
+The engine keeps a group's members in a map, so their order (FIX 14.j) is judged here; and it
+answers a message without a CompID before its number is due, so that is put in here. The edge
 cannot answer, it does not know the session's number: it puts the message right and marks it with a
 tag of its own, and the gateway rejects it when its number is due. A client's own such tag is taken
 away and marked as the undefined tag it is.
@@ -18,6 +19,7 @@ from kalshi_fix.fix.dictionary import Dictionary
 from kalshi_fix.fix.group_order import count_tags, straighten
 
 _FRAMING: Final = frozenset({8, 9, 35, 10})
+_COMP_ID_TAGS: Final = (49, 56)
 
 
 class GroupOrder:
@@ -49,10 +51,12 @@ def _any_of(tags: Iterable[int]) -> bytes:
 class SessionGuard:
     """One session's; ``secret`` proves to the gateway that a mark is the edge's."""
 
-    def __init__(self, order: GroupOrder, secret: str) -> None:
+    def __init__(self, order: GroupOrder, secret: str, comp_ids: tuple[str, str]) -> None:
+        """``comp_ids``: the client's own, and the one it has to send to."""
         self.is_worth_a_look = order.is_worth_a_look
         self._dictionary = order.dictionary
         self._secret = secret
+        self._comp_ids = tuple(zip(_COMP_ID_TAGS, comp_ids, strict=True))
 
     def marked(self, frame: bytes) -> bytes | None:
         """What the engine gets instead of this frame; None = the frame itself."""
@@ -64,6 +68,11 @@ class SessionGuard:
         if any(tag == FAULT_TAG for tag, _ in body):
             body = [pair for pair in body if pair[0] != FAULT_TAG]
             return self._mark(msg_type, body, tables.INVALID_TAG_NUMBER, FAULT_TAG)
+        tags = {tag for tag, _ in body}
+        missing = [pair for pair in self._comp_ids if pair[0] not in tags]
+        if missing:
+            body = [*missing, *body]
+            return self._mark(msg_type, body, tables.REQUIRED_TAG_MISSING, missing[0][0])
         found = straighten(self._dictionary, msg_type, body)
         if found is None:
             return None
