@@ -182,8 +182,8 @@ class FuzzClient:
             if _LOGOUT in self._buffer:
                 self._drop()
                 return False
-            if not self._answer_gap():
-                return False
+            if self._answer_gap():
+                continue  # what is waited for may have come while this was sent
             if not select.select([self._socket], [], [], PATIENCE_SECONDS)[0]:
                 raise HangError(f"no {what!r} within {PATIENCE_SECONDS:.0f} s")
             self._receive()
@@ -212,16 +212,16 @@ class FuzzClient:
     def _answer_gap(self) -> bool:
         """A garbled mutant is missing: the numbers are put right, nothing is sent again.
 
-        A reset, not a gap fill: behind a gap the engine counts what it rejects, so that the number
-        it asked for may be too low by the time the answer comes. False: the connection is gone.
+        A reset, not a gap fill: a mutant may have moved the number expected meanwhile, and a gap
+        fill would then be too low. Returns whether there was one.
         """
         if _RESEND_REQUEST not in self._buffer:
-            return True
+            return False
         self._buffer = self._buffer.replace(_RESEND_REQUEST, b"")
         header = self._header()
         reset = framed("4", header, [(36, str(self._next))])
         self._write(reset + self._test_request())
-        return self._socket is not None
+        return True
 
     def _drop(self) -> None:
         if self._socket is not None:
