@@ -60,6 +60,7 @@ class OpenRequest:
     settlement_reports: bool = False
     signed_at: int = 0
     verdict: str = ""
+    replay: bool = False  # with ``reset``: 20902=Y
 
 
 @frozen(kw_only=True)

@@ -51,7 +51,16 @@ def next_numbers(store: Path, stem: str) -> NextNumbers:
 
 
 def sent_newest_first(store: Path, stem: str) -> Iterator[Sent]:
-    """What was sent, newest first.
+    """What was sent, newest first."""
+    for number, data in stored_newest_first(store, stem):
+        try:
+            yield Sent(number, decode(data.decode("latin-1")))
+        except WireError:
+            return  # torn by a machine crash: nothing before it is known to be sent
+
+
+def stored_newest_first(store: Path, stem: str) -> Iterator[tuple[int, bytes]]:
+    """Numbers and bytes of what was sent, newest first.
 
     An entry whose number is not below the next outgoing one was stored but never sent (the
     process died in between); of a number that stands twice only the later entry counts.
@@ -66,11 +75,7 @@ def sent_newest_first(store: Path, stem: str) -> Iterator[Sent]:
                 continue
             below = number
             bodies.seek(offset)
-            text = bodies.read(size).decode("latin-1")
-            try:
-                yield Sent(number, decode(text))
-            except WireError:
-                return  # torn by a machine crash: nothing before it is known to be sent
+            yield number, bodies.read(size)
 
 
 def _triples_newest_first(header: Path) -> Iterator[tuple[int, int, int]]:
@@ -130,6 +135,26 @@ def reported_ids(sent: Iterable[Sent]) -> set[str]:
         for report in sent
         if report.message.msg_type in {"8", "9", "r"} and report.message.get(11)
     }
+
+
+def msg_type_of(data: bytes) -> str:
+    """MsgType of a stored message; "" of a torn one."""
+    parts = data.split(b"\x01", 3)
+    return parts[2][3:].decode("latin-1") if len(parts) == 4 else ""
+
+
+def first_stored(store: Path, stem: str) -> str:
+    """A text that is another one once the engine has begun the store anew; "" of an empty one."""
+    header, body = store / f"{stem}.header", store / f"{stem}.body"
+    if not header.exists() or not body.exists():
+        return ""
+    with header.open("rb") as file:
+        match = _TRIPLE.match(file.read(_TRIPLE_BYTES_MAX))
+    if match is None:
+        return ""
+    with body.open("rb") as bodies:
+        bodies.seek(int(match[2]))
+        return bodies.read(int(match[3])).decode("latin-1")
 
 
 def set_creation_time(store: Path, stem: str, text: str) -> None:

@@ -95,7 +95,15 @@ def _open(state: State, session: Session, command: SessionOpened) -> None:
 
 
 def _answer(state: State, session: Session, command: SessionOpened) -> None:
-    _report(state, session, command.process, command.counter, session.answer, command.connection)
+    _report(
+        state,
+        session,
+        command.process,
+        command.counter,
+        session.answer,
+        command.connection,
+        replay=command.replay,
+    )
 
 
 def lost(state: State, command: SessionLost) -> None:
@@ -181,6 +189,8 @@ def _report(  # noqa: PLR0917 - who asked, and the answer
     counter: int,
     reason: str,
     connection: str = "",
+    *,
+    replay: bool = False,
 ) -> None:
     state.out.append(
         SessionChanged(
@@ -201,6 +211,7 @@ def _report(  # noqa: PLR0917 - who asked, and the answer
             session.settlement_reports,
             session.signed_at,
             reason,
+            replay,
         )
     )
 

@@ -50,6 +50,7 @@ class LogonReason(StrEnum):
     INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
     LOGON_SERVICE_BUSY = "LOGON_SERVICE_BUSY"
     LOGON_RATE_LIMIT = "LOGON_RATE_LIMIT"
+    RESEND_LIMIT = "RESEND_LIMIT"
     SESSION_DISABLED = "SESSION_DISABLED"
     NOT_ENTITLED = "NOT_ENTITLED"
     MAINTENANCE = "MAINTENANCE"
@@ -96,6 +97,7 @@ class Logon:
     listener: bool
     venue_tags: bool
     settlement_reports: bool
+    replay: bool  # 20902=Y on a Logon with 141=Y; without it there is nothing to ask for
     username: str
     password: str
     raw_data: str
@@ -125,6 +127,7 @@ def judge(fields: Fields, rules: LogonRules, now: int) -> Logon | Refusal:
         listener=first.get(20126) == "Y",
         venue_tags=first.get(20900) == "Y",
         settlement_reports=first.get(20127) == "Y",
+        replay=first.get(20902) == "Y" == first.get(141),
         username=first.get(553, ""),
         password=first.get(554, ""),
         raw_data=first.get(96, ""),

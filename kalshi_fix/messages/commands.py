@@ -234,6 +234,7 @@ class SessionOpened:
     venue_tags: bool
     settlement_reports: bool
     signed_at: int  # 52 of a signed Logon in ns, 0 otherwise: replay protection
+    replay: bool = False  # with reset: what was reported since the last Logout is told again
 
 
 @define(slots=True)

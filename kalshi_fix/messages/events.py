@@ -276,6 +276,7 @@ class SessionChanged:
     settlement_reports: bool
     signed_at: int
     reason: str  # "" or why the opening is refused
+    replay: bool = False  # an opening with a new epoch that does not give history up (20902=Y)
 
 
 @define(slots=True)

@@ -30,17 +30,18 @@ from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
-from kalshi_fix.processes.gateway_findings import already_sent, take_up
+from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
 from kalshi_fix.processes.gateway_machine import raise_numbers
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
-from kalshi_fix.processes.gateway_outbox import Outbox, OutboxLimits
-from kalshi_fix.processes.gateway_outgoing import Outgoing
+from kalshi_fix.processes.gateway_outbox import Outbox
+from kalshi_fix.processes.gateway_outgoing import OutboxLimits, Outgoing
 from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
 from kalshi_fix.processes.gateway_reader import EventReader
+from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.processes.gateway_replays import replayer_of
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
@@ -141,6 +142,7 @@ class Lane:
             PositionError: the store lost events this lane has read.
         """
         doubtful = self._around.machine_went_down
+        replay_the_rest(self.links, self._log)
         for index, shard in enumerate(self._shards):
             router = self._routers[index]
             recorded = self._watches[index].bus.positions().get(self._process.name)
@@ -285,6 +287,7 @@ class Lane:
 
     def _link(self, session: SessionSettings) -> Link:
         engine = engine_session(session)
+        keeps_history = engine.keeps_sequence and not session.reset_on_logon
         outbox = Outbox(
             session.name,
             self._engine,
@@ -296,14 +299,17 @@ class Lane:
             shards=len(self._shards),
             metrics=self._metrics,
             log=self._log,
-            keeps_history=engine.keeps_sequence and not session.reset_on_logon,
+            keeps_history=keeps_history,
             audit=self._around.audit,
         )
+        store = self._around.data.fix_store(self._around.name)
+        replays = SessionReplays(store, engine.store_name, self._shards) if keeps_history else None
         self._metrics.session_up(session.name).set(0)
         limits = self._limits
         resends = Budget(limits.resend_messages_max, limits.resend_messages_per_minute)
         faults = Budget(limits.admin_faults_max, limits.admin_faults_per_minute)
-        return Link(session, self._views[session.name], engine, outbox, resends, faults)
+        view = self._views[session.name]
+        return Link(session, view, engine, outbox, resends, faults, replays)
 
     def _build_opener(self) -> SessionOpener:
         limits = OpeningLimits(

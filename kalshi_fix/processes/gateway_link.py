@@ -15,6 +15,7 @@ from kalshi_fix.messages.events import SessionChanged, SessionDefined
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_outbox import Outbox
 from kalshi_fix.processes.gateway_progress import Progress
+from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.services.service import SessionView
 
 
@@ -28,6 +29,7 @@ class Link:
     outbox: Outbox
     resend_budget: Budget  # messages
     fault_budget: Budget  # faulty administrative messages
+    replays: SessionReplays | None = None  # None: the session keeps no history
     progress: Progress = field(factory=Progress)
     high_waters: tuple[
         int, ...
@@ -40,6 +42,7 @@ class Link:
     refused_ids: set[str] = field(factory=set)
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
+    said_logout: bool = False  # the client, on the present connection
     is_asked: bool = False  # by a TestRequest, and has not answered yet
     ends_itself: bool = False  # the engine is about to close the connection of its own accord
     received_at: float = 0.0  # its last application message, monotonic

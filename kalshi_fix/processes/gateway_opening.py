@@ -14,13 +14,16 @@ from attrs import define, field, frozen
 from kalshi_fix.adapters.control import OpenAnswer, OpenRequest
 from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.logs import Log
+from kalshi_fix.fix.logon import LogonReason
 from kalshi_fix.messages.commands import SessionLost, SessionOpened
 from kalshi_fix.messages.events import SessionChanged
 from kalshi_fix.model import Reason
 from kalshi_fix.processes.gateway_commands import Process
 from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_relogon import SessionReplays
 
 _UNAVAILABLE: Final = OpenAnswer(reason=Reason.EXCHANGE_UNAVAILABLE)
+_RESEND_LIMIT: Final = OpenAnswer(reason=LogonReason.RESEND_LIMIT)
 _POLL_SECONDS: Final = 0.01
 
 
@@ -78,6 +81,8 @@ class SessionOpener:
             return self._admitted(link, request.connection)
         if link.outbox.is_here and link.outbox.connection == request.connection:
             return self._open_again(link, request)
+        if not self._may_replay(link, request):
+            return _RESEND_LIMIT
         if not self._expect(link, request.connection):
             return OpenAnswer(live=True)
         answer = self._ask_core(link, request)
@@ -89,7 +94,11 @@ class SessionOpener:
     def _open_again(self, link: Link, request: OpenRequest) -> OpenAnswer:
         """A Logon with 141=Y inside a session: the same connection, a new epoch."""
         now, seconds = time.monotonic(), self._limits.hold_seconds
-        if not request.reset or not link.outbox.pause(request.connection, now, seconds):
+        if not request.reset:
+            return OpenAnswer(live=True)
+        if not self._may_replay(link, request):
+            return _RESEND_LIMIT
+        if not link.outbox.pause(request.connection, now, seconds):
             return OpenAnswer(live=True)
         answer = self._ask_core(link, request)
         if answer.reason:
@@ -169,11 +178,31 @@ class SessionOpener:
         epochs = tuple(answer.epoch for answer in answers)
         is_new = is_reset or bool(link.progress.epochs and epochs != link.progress.epochs)
         link.start_epoch(epochs, confirmed, high_waters, is_new=is_new)
-        link.saw_logout = False
+        link.saw_logout = link.said_logout = False
+        if is_reset and link.replays is not None:
+            self._begin_anew(link, link.replays, answers)
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
         return self._admitted(link, answers[0].connection)
+
+    def _may_replay(self, link: Link, request: OpenRequest) -> bool:
+        """Whether it asks for no replay, or has not used up what it may be sent again."""
+        asks = request.replay and link.replays is not None
+        return not asks or link.resend_budget.spend(1, time.monotonic_ns())
+
+    def _begin_anew(
+        self, link: Link, replays: SessionReplays, answers: list[SessionChanged]
+    ) -> None:
+        """The engine is about to forget what it sent: keeps what is to be told again."""
+        if all(answer.replay for answer in answers):
+            openings = [answer.number for answer in answers]
+            bounds = [link.outbox.places.told[shard] for shard in range(self._shards)]
+            replay, count = replays.prepare(openings, bounds)
+            link.resend_budget.spend(count, time.monotonic_ns())
+            link.outbox.play_first(replay)
+            self._log.info("replay", session=link.name, messages=count)
+        replays.numbers_changed()
 
     def _admitted(self, link: Link, connection: str) -> OpenAnswer:
         """Where the edge may bring the Logon now; nobody else could bring one before."""
@@ -196,6 +225,7 @@ class SessionOpener:
             venue_tags=request.venue_tags,
             settlement_reports=request.settlement_reports,
             signed_at=request.signed_at,
+            replay=request.replay and is_reset and link.replays is not None,
         )
 
     def lost(self, link: Link, cause: str) -> None:

@@ -12,32 +12,24 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from attrs import frozen
-
 from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
-from kalshi_fix.processes.gateway_outgoing import Outgoing
+from kalshi_fix.processes.gateway_outgoing import (
+    WAKE,
+    OutboxLimits,
+    Outgoing,
+    Places,
+    StoreWriteError,
+)
+from kalshi_fix.processes.gateway_relogon import Replay
 from kalshi_fix.processes.gateway_threads import start_thread
 from kalshi_fix.processes.gateway_wires import SessionWires
 
 _PATIENCE_SECONDS: Final = 0.002
 _BLOCKED_SECONDS: Final = 0.25  # one send: the engine's buffer is full, nobody reads
-
-
-class StoreWriteError(Exception):
-    """The engine could not store a report: without that nothing may be sent."""
-
-
-@frozen(kw_only=True)
-class OutboxLimits:
-    """See ``GatewaySettings``."""
-
-    queue_max: int
-    stall_seconds: float
-    unsent_bytes_max: int  # with more than this in the kernel a report goes through the queue
 
 
 class _State(Enum):
@@ -82,12 +74,11 @@ class Outbox:
         self.is_resending = False  # the engine answers a ResendRequest: a send would wait for it
         self._gate = threading.Event()  # closed while the numbers are reset within a session
         self._gate.set()
+        self._replay: Replay | None = None  # goes out before anything else
+        self._may_replay = False  # the engine has begun the store anew
         self._put_total = 0
         self._done_total = 0
-        # by shard: reports queued so far, those of them dealt with, number of the last such one
-        self._queued = [0] * shards
-        self._dealt = [0] * shards
-        self._current = [0] * shards
+        self.places = Places.of(shards)
         metrics.queue(session).set_function(self._queue.qsize)
 
     # --- life of a connection
@@ -99,6 +90,7 @@ class Outbox:
                 return False
             self._state = _State.EXPECTED
             self._connection, self._claimed = connection, False
+            self._replay = None
             self.wires.expect()
             self._expected_until = now + seconds
             return True
@@ -109,6 +101,7 @@ class Outbox:
             if self._state is _State.EXPECTED and self._connection == connection:
                 if self._claimed:
                     return
+                self._replay = None  # all of it is in the store still
                 while (item := self._next()) is not None:
                     self._put_away(item)
                     self._done(item)
@@ -120,13 +113,15 @@ class Outbox:
             return
         if self._state is _State.EXPECTED:
             self.expect_no_more(self._connection)
-        self._gate.set()
+        self.resume()
 
     def pause(self, connection: str, now: float, seconds: float) -> bool:
         """Holds reports back within a session, for a Logon that resets its numbers.
 
         Returns when nothing is on its way to the engine any more. False: not this connection.
         """
+        while self._replay is not None and self._is_connected:
+            time.sleep(_PATIENCE_SECONDS)
         with self._lock:
             if self._connection != connection or not self._is_connected:
                 return False
@@ -137,14 +132,23 @@ class Outbox:
         return True
 
     def resume(self) -> None:
-        """The Logon in the session came, or did not."""
-        self._gate.set()
+        """The Logon in the session does not come."""
+        with self._lock:
+            if not self._may_replay:
+                self._replay = None
+            self._gate.set()
+
+    def play_first(self, replay: Replay) -> None:
+        """What the Logon that is expected is told before anything else, once the engine has it."""
+        with self._lock:
+            self._replay, self._may_replay = replay, False
 
     def claim(self, connection: str, now: float) -> bool:
         """The engine has the Logon of this connection; True once, if it is still expected."""
         with self._lock:
             if self._is_connected and self._connection == connection:
-                return not self._gate.is_set()
+                self._may_replay = not self._gate.is_set()
+                return self._may_replay
             if (
                 self._state is not _State.EXPECTED
                 or self._connection != connection
@@ -152,12 +156,14 @@ class Outbox:
                 or now > self._expected_until
             ):
                 return False
-            self._claimed = True
+            self._claimed = self._may_replay = True
             return True
 
     def open(self) -> None:
         """The session's engine thread: logged on. Starts the writer, or lets it go on."""
         self._gate.set()
+        if self._replay is not None:
+            self._queue.put(WAKE)
         if self._is_connected:
             return
         self.wires.tidy()  # the engine serves a session anew only when it is done with it
@@ -175,6 +181,8 @@ class Outbox:
         self._claimed = False
         self._is_connected = False
         self.wires.leave(engine_looks_again=engine_looks_again)
+        if not self._may_replay:
+            self._replay = None
         self._gate.set()
         self._queue.put(None)
         if self._state is _State.EXPECTED:  # refused between the claim and the Logon answer
@@ -214,40 +222,54 @@ class Outbox:
                 self._busy_since = time.monotonic()
             else:
                 self._put_total += 1
-                if item.shard >= 0:
-                    self._queued[item.shard] += 1
+                self.places.queued(item)
                 self._queue.put(item)
                 return
         self._send(item)
 
     def make_room(self) -> None:
         """After `put`: where the queue is full, waits while the writer gets on, else cuts."""
-        if self._queue.qsize() >= self._limits.queue_max:
-            self._make_room()
+        if self._queue.qsize() < self._limits.queue_max:
+            return
+        deadline = time.monotonic() + self._limits.stall_seconds
+        while self._queue.qsize() >= self._limits.queue_max and self._is_connected:
+            now = time.monotonic()
+            busy_since = self._busy_since
+            if (busy_since and now - busy_since > _BLOCKED_SECONDS) or now > deadline:
+                self._cut("the queue is full")
+            time.sleep(_PATIENCE_SECONDS)
 
     def forget(self, shard: int) -> None:
         """A new epoch: what a shard reported before it is history the client gave up."""
         with self._lock:
-            if self._state is not _State.EXPECTED:
-                return
-            kept: list[Outgoing | None] = []
-            while (item := self._next()) is not None:
+            for item in self._held():
                 if item.shard == shard:
                     self._done(item)
                 else:
-                    kept.append(item)
-            for left in kept:
-                self._queue.put(left)
+                    self._queue.put(item)
+
+    def say_again(self, shard: int, opening: int) -> None:
+        """A new epoch that gives no history up: what is held back was never told, and says 97=Y."""
+        with self._lock:
+            held = self._held()
+            mine = [item for item in held if item.shard == shard]
+            self.places.epoch_began(shard, opening, mine)
+            for item in mine:
+                item.may_be_repeat()
+            for item in held:
+                self._queue.put(item)
+
+    def _held(self) -> list[Outgoing]:
+        """Takes out what is held back for a Logon; nothing once it is there."""
+        held: list[Outgoing] = []
+        if self._state is _State.EXPECTED:
+            while (item := self._next()) is not None:
+                held.append(item)
+        return held
 
     def backlog(self) -> int:
         """Messages waiting."""
         return self._queue.qsize()
-
-    def bound(self, shard: int) -> int | None:
-        """All events up to this number were handed over; None: nothing of the shard waits."""
-        if self._queued[shard] == self._dealt[shard]:
-            return None
-        return max(0, self._current[shard] - 1)
 
     def check_stall(self, now: float) -> None:
         """Cuts a connection on which one send takes too long."""
@@ -269,16 +291,16 @@ class Outbox:
     def _run(self) -> None:
         while True:
             item = self._queue.get()
-            if item is None:
-                if self._finish():
-                    return
-            elif self._is_connected:
+            if item is not None and self._is_connected:
                 self._enter()
-                self._send(item)
+            self._play()
+            if item is not None and item is not WAKE:
+                (self._send if self._is_connected else self._put_away)(item)
                 self._done(item)
-            else:
-                self._put_away(item)
-                self._done(item)
+            self._busy_since = 0.0
+            if item is None:
+                self._finish()
+                return
 
     def _enter(self) -> None:
         """Waits while the session's numbers are being reset, then begins a send."""
@@ -289,18 +311,27 @@ class Outbox:
                     self._busy_since = time.monotonic()
                     return
 
-    def _finish(self) -> bool:
+    def _play(self) -> None:
+        """A replay that is due: before everything that waits, and stored if the client is gone."""
+        replay = self._replay
+        if replay is None or not self._may_replay:
+            return
+        for message in replay.messages():
+            self._busy_since = time.monotonic()
+            self._hand_over(Outgoing(message))
+        replay.finish()
+        self._busy_since = time.monotonic()
+        self._replay = None
+
+    def _finish(self) -> None:
         """After the disconnect: puts away the rest, then leaves the field to direct calls."""
-        while True:
-            item = self._next()
-            if item is not None:
+        while self._state is _State.HERE:
+            while (item := self._next()) is not None:
                 self._put_away(item)
                 self._done(item)
-                continue
             with self._lock:
                 if self._queue.empty():
                     self._state = _State.AWAY
-                    return True
 
     def _next(self) -> Outgoing | None:
         while True:
@@ -308,7 +339,7 @@ class Outbox:
                 item = self._queue.get_nowait()
             except Empty:
                 return None
-            if item is not None:
+            if item is not None and item is not WAKE:
                 return item
 
     def _may_send_now(self, item: Outgoing) -> bool:
@@ -317,15 +348,14 @@ class Outbox:
             item.shard >= 0
             and self._is_connected
             and self._put_total == self._done_total
+            and self._replay is None
             and not self.is_resending
             and self._gate.is_set()
             and self.wires.has_room()
         )
 
     def _send(self, item: Outgoing) -> None:
-        shard = item.shard
-        if shard >= 0:
-            self._current[shard] = item.number
+        self.places.sending(item)
         self._hand_over(item)
         self._busy_since = 0.0
         if item.then_log_out:
@@ -354,28 +384,17 @@ class Outbox:
         self._done_total += 1
         if item.progress is not None:
             item.progress.settle(item.settles)
-        if item.shard >= 0:
-            self._dealt[item.shard] += 1
-
-    def _make_room(self) -> None:
-        deadline = time.monotonic() + self._limits.stall_seconds
-        while self._queue.qsize() >= self._limits.queue_max and self._is_connected:
-            now = time.monotonic()
-            busy_since = self._busy_since
-            if (busy_since and now - busy_since > _BLOCKED_SECONDS) or now > deadline:
-                self._cut("the queue is full")
-            time.sleep(_PATIENCE_SECONDS)
+        self.places.dealt_with(item)
 
     def _cut(self, why: str) -> None:
         if self._is_cut:
             return
-        thread = self._thread
+        thread = self._thread.native_id if self._thread is not None else None
         if self.wires.shut():
             self._is_cut = True
-        elif thread is not None and thread.native_id is not None:
-            self._is_cut = self._engine.cut(self.session, thread.native_id)
+        elif thread is not None:
+            self._is_cut = self._engine.cut(self.session, thread)
         if self._is_cut:
             self._metrics.slow_consumers.inc()
-            self._log.warning(
-                "slow_consumer_cut", session=self.session, why=why, waiting=self._queue.qsize()
-            )
+            waiting = self._queue.qsize()
+            self._log.warning("slow_consumer_cut", session=self.session, why=why, waiting=waiting)

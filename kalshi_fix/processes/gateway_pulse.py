@@ -79,7 +79,7 @@ class Pulse:
         """The event number below which every report was handed to the engine."""
         found = self._readers[shard].done  # before the queues: they hold nothing older
         for link in self._links.values():
-            bound = link.outbox.bound(shard)
+            bound = link.outbox.places.bound(shard)
             if bound is not None:
                 found = min(found, bound)
         return max(found, self.recorded[shard])

@@ -49,20 +49,30 @@ class AlreadySent:
     """One shard's answer to "was this report handed to the engine before?"."""
 
     tails: dict[str, _Tail]
-    resets: Mapping[str, int]  # session -> event number of its last new epoch
+    resets: Mapping[str, int]  # session -> the event from which on it has to be told
     are_gathered: bool = False  # answers of several shards went out as one
+    again: Mapping[str, int] = field(factory=dict)  # session -> below it: told again (97=Y)
     _done: set[str] = field(factory=set)
 
     @classmethod
     def of(
-        cls, sent: Mapping[str, Iterable[Sent]], resets: Mapping[str, int], shards: int = 1
+        cls,
+        sent: Mapping[str, Iterable[Sent]],
+        resets: Mapping[str, int],
+        shards: int = 1,
+        again: Mapping[str, int] | None = None,
     ) -> "AlreadySent":
         """From the tails of the session stores."""
-        return cls({name: _Tail.of(rows) for name, rows in sent.items()}, resets, shards > 1)
+        tails = {name: _Tail.of(rows) for name, rows in sent.items()}
+        return cls(tails, resets, shards > 1, again or {})
 
     def forget_sent(self) -> None:
         """The stores cannot be believed: nothing counts as sent, but history stays history."""
         self.tails.clear()
+
+    def is_again(self, session: str, number: int) -> bool:
+        """Whether it is from before a Logon that asked to be told again."""
+        return number < self.again.get(session, 0)
 
     def was_sent(self, session: str, message: FixMessage, number: int) -> bool:
         """True also for what a new epoch has made history."""

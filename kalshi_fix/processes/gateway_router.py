@@ -111,9 +111,9 @@ class Router:
         if self.recovery is not None and self.recovery.was_sent(session, message, event.number):
             self.metrics.already_sent.inc()
             return
-        if self.is_doubtful:
-            message = FixMessage(message.msg_type, [(97, "Y"), *message.fields])
         item = Outgoing(message, self.shard_index, event.number)
+        if self.is_doubtful or (self.recovery and self.recovery.is_again(session, event.number)):
+            item.may_be_repeat()
         ack = self.acks.answered(session, event)
         if ack is not None:
             item.request_type, item.received_at = ack
@@ -144,7 +144,9 @@ class Router:
         """Before anything after it is delivered: the flags in force, and whether history ends."""
         before = self.state.at(self.shard, link.name, event.number - 1)
         is_reset = event.epoch != (before.epoch if before else 0)
-        if is_reset:
+        if is_reset and event.replay:
+            link.outbox.say_again(self.shard_index, event.number)
+        elif is_reset:
             link.outbox.forget(self.shard_index)
         opening = Opening.of(event, is_reset=is_reset)
         self.state.add(self.shard, link.name, opening, self.position())
@@ -166,6 +168,8 @@ class Router:
             if link.outbox.is_here:
                 self.log_out(link.name, event.text or "LOGGED_OUT_BY_OPERATOR")
         elif not link.outbox.is_here:
+            if link.replays is not None:
+                link.replays.numbers_changed()
             self.set_numbers(
                 link.name,
                 event.next_incoming or (1 if event.action == "reset" else 0),

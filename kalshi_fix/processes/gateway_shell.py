@@ -85,6 +85,8 @@ class Shell:
         self.arrivals.gone(session)
         if was_ours:
             self.metrics.session_up(session).set(0)
+            if link.said_logout and link.replays is not None:
+                link.replays.logged_out()
             cause = "logout" if link.saw_logout else "socket"
             self.lost(link, cause)
             self.log.info("session_down", session=session, cause=cause)
@@ -111,6 +113,7 @@ class Shell:
             self.arrivals.go(session)  # the engine answers it and closes the connection
             if self._is_of_edge(message):
                 return message.get(VERDICT_TAG)
+            link.said_logout = True
         return ""
 
     def on_admin_sent(self, session: str, msg_type: str, *, ends: bool = False) -> None:

@@ -29,6 +29,7 @@ class Opening:
     venue_tags: bool
     settlement_reports: bool
     is_reset: bool  # the epoch is a new one
+    replays: bool = False  # and the client did not give its history up
 
     @classmethod
     def of(cls, event: SessionChanged, *, is_reset: bool) -> "Opening":
@@ -40,6 +41,7 @@ class Opening:
             event.venue_tags,
             event.settlement_reports,
             is_reset,
+            event.replay,
         )
 
 
@@ -82,10 +84,9 @@ class LaneState:
         rows = self._rows(shard, session)
         return rows[-1] if rows else None
 
-    def last_reset(self, shard: str, session: str) -> int:
-        """Event number of the session's last new epoch, 0 where there is none."""
-        resets = [row.number for row in self._rows(shard, session) if row.is_reset]
-        return resets[-1] if resets else 0
+    def resets(self, shard: str, session: str) -> list[Opening]:
+        """The openings that began an epoch, newest first."""
+        return [row for row in reversed(self._rows(shard, session)) if row.is_reset]
 
     def add(self, shard: str, session: str, opening: Opening, position: int) -> None:
         """Records an opening durably; forgets those that no event above ``position`` needs."""

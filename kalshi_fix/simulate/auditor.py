@@ -147,7 +147,9 @@ class Shard:
             self.rejected[event.firm, event.cl_ord_id] = None
         elif isinstance(event, e.SessionChanged):
             if event.is_open and event.epoch != self.epochs.get(event.session, (0, 0))[0]:
-                self.epochs[event.session] = (event.epoch, event.number)
+                _, begun = self.epochs.get(event.session, (0, 0))
+                first = begun if event.replay else event.number
+                self.epochs[event.session] = (event.epoch, first)
         elif isinstance(event, e.LevelChanged):
             place = (event.symbol, event.side, event.price)
             if event.orders:

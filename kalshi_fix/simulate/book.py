@@ -56,12 +56,17 @@ class Book:
     def told(self, message: FixMessage, resets: int) -> None:
         """One application message, the first time it comes."""
         kind = message.msg_type
-        if kind == "8":
+        is_again = message.get(97) == "Y"
+        if kind == "8" and not (is_again and message.get(150) == "I"):
             self._report(message)
-        elif kind in {"9", "r"}:
+        elif kind in {"9", "r"} and not (is_again and self._is_answered(message.get(11))):
             self._answer(message.get(11), kind + message.get(58))
-        elif kind in {"j", "3"}:
+        elif kind in {"j", "3"} and message.get(45):
             self._refusal(message, resets)
+
+    def _is_answered(self, cl_ord_id: str) -> bool:
+        request = self.requests.get(cl_ord_id)
+        return request is not None and bool(request.answers)
 
     def open_requests(self) -> list[Request]:
         """Those without an answer."""
@@ -78,7 +83,8 @@ class Book:
             return
         exec_id = message.get(17)
         if exec_id.startswith("R;"):
-            self._answer(message.get(11), "R")
+            if message.get(97) != "Y" or not self._is_answered(message.get(11)):
+                self._answer(message.get(11), "R")
             return
         if exec_id in self.exec_ids:
             if message.get(97) != "Y":

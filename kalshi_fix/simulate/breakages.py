@@ -21,6 +21,7 @@ from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_pulse import Pulse
 from kalshi_fix.processes.gateway_recovery import AlreadySent
+from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.simulate.faults import Faults, faults_random
 from kalshi_fix.simulate.machine import machine_random
 from kalshi_fix.simulate.world import draw_settings
@@ -136,6 +137,13 @@ def _never_passed(_is_passed: Any) -> Any:
     return broken
 
 
+def _nothing_to_replay(_since_logout: Any) -> Any:
+    def broken(_self: SessionReplays) -> list[bytes]:
+        return []
+
+    return broken
+
+
 def _one_epoch_for_all(_of_epoch: Any) -> Any:
     def broken(command: Any, _epoch: int) -> Any:
         return command
@@ -198,6 +206,14 @@ BREAKAGES: Final = {
         _never_passed,
         173,
         ("reader_slow", "gateway_killed"),
+    ),
+    "replay": Breakage(
+        "with 20902=Y what was said since the last Logout is told again",
+        SessionReplays,
+        "_since_logout",
+        _nothing_to_replay,
+        1,
+        ("numbers_reset",),
     ),
     "shard-epochs": Breakage(
         "each shard counts its own epochs",

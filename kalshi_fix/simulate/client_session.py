@@ -44,6 +44,8 @@ class ClientSession:
     must_reset: bool = True  # at the next Logon: 141=Y
     connection: Connection | None = None
     is_logged_on: bool = False
+    wants_replay: bool = False  # with that reset: 20902=Y
+    is_logout_open: bool = False  # nobody knows what the last Logout cut off
     resets: int = 0
     interval: int = 5 * NANOS
     sent: dict[int, tuple[FixMessage, str]] = field(factory=dict)
@@ -75,6 +77,7 @@ class ClientSession:
         fields = [(98, "0"), (108, str(self.interval // NANOS)), *flags]
         if self.must_reset:
             fields.append((141, "Y"))
+            fields += [(20902, "Y")] if self.wants_replay else []
         number, self.next_out = self.next_out, self.next_out + 1
         return FixMessage("A", [(34, str(number)), (52, utc_text(self.machine.now)), *fields])
 
@@ -100,6 +103,7 @@ class ClientSession:
         """Asks for the end; whatever comes, the connection is not used any more."""
         self.send(FixMessage("5", []))
         self.is_logged_on = False
+        self.is_logout_open = True
 
     def _ended(self, connection: Connection) -> None:
         if self.connection is connection:
@@ -179,12 +183,14 @@ class ClientSession:
         self._tell("<-", message, number)
         if kind == "A" and message.get(141) == "Y":
             self.next_in = number
-            self.must_reset = False
+            self.must_reset = self.wants_replay = False
         elif kind == "A":
             self.must_reset = False
         elif kind == "5" and self.must_reset:
             self.drop()  # a refusal of a Logon that would have reset the numbers
             return
+        if self.is_logged_on and number == self.next_in and not self._held:
+            self.is_logout_open = False  # whatever came before is here
         if number < self.next_in:
             self._take_repeat(message, number)
         elif number > self.next_in:
@@ -231,6 +237,7 @@ class ClientSession:
         elif kind == "2":
             self._resend(int(message.get(7)), int(message.get(16)))
         elif kind == "5":
+            self.is_logout_open = False
             if self.is_logged_on:
                 self.send(FixMessage("5", []))
             self.drop()

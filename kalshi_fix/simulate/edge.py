@@ -94,6 +94,7 @@ class Edge:
             connection=attempt.name,
             reset=logon.get(141) == "Y",
             cancel_on_disconnect={"Y": 1, "N": 0}.get(logon.get(8013), -1),
+            replay=logon.get(20902) == "Y",
         )
         self._machine.after(self._trip(), partial(self._ask, attempt, request))
 

@@ -103,11 +103,15 @@ class Trader:
     def _retry(self) -> None:
         self._after_ms(self.machine.random.randrange(20, _RETRY_MS), self.connect)
 
-    def reset(self) -> None:
-        """The next Logon gives history up."""
-        self.session.drop()
-        self.session.must_reset = True
-        self.was_reset = True
+    def reset(self, *, replay: bool) -> None:
+        """The next Logon begins anew; it gives history up unless it asks for a replay."""
+        session = self.session
+        is_whole = not session.is_logout_open and (not session.must_reset or session.wants_replay)
+        session.drop()
+        session.must_reset = True
+        session.wants_replay = replay and is_whole
+        if not session.wants_replay:
+            self.was_reset = True
 
     def log_out(self) -> None:
         """A Logout; the engine answers and ends the connection."""

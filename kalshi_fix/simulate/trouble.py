@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOOK_MS: Final = 100
 _SKEW_MAX_MS: Final = 5_000
+_REPLAYS: Final = 0.5  # of the resets
 
 
 @define(eq=False)
@@ -166,8 +167,8 @@ class Trouble:
 
     def _numbers_reset(self) -> None:
         for trader in self._traders():
-            if trader.settings.role == "RT":
-                trader.reset()
+            if trader.session.keeps_numbers:
+                trader.reset(replay=self.world.machine.random.random() < _REPLAYS)
                 return
 
     def _logged_out(self) -> None:

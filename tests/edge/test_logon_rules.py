@@ -130,6 +130,16 @@ def test_what_the_client_asked_for_is_read() -> None:
     assert logon.sent_at == NOW
 
 
+def test_a_replay_is_asked_for_only_with_a_reset() -> None:
+    asked = {
+        (reset, flag): judge(fields(t141=reset, t20902=flag), RULES, NOW)
+        for reset in (None, "Y")
+        for flag in (None, "N", "Y")
+    }
+    wanted = [key for key, logon in asked.items() if isinstance(logon, Logon) and logon.replay]
+    assert wanted == [("Y", "Y")]
+
+
 def test_the_default_of_cancel_on_disconnect_is_the_sessions() -> None:
     for value, read in ((None, -1), ("N", 0), ("Y", 1)):
         logon = judge(fields(t8013=value), RULES, NOW)

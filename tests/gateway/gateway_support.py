@@ -209,6 +209,7 @@ class SmallCore:
             settlement_reports=command.settlement_reports,
             signed_at=0,
             reason=self.refuse_opening,
+            replay=command.replay,
         )
 
 
@@ -305,11 +306,14 @@ class Client:
         self._buffer = b""
         self._frames: list[bytes] = []
 
-    def log_on(self, *, reset: bool = False, verdict: str = "", heartbeat: int = 30) -> FixMessage:
+    def log_on(
+        self, *, reset: bool = False, replay: bool = False, verdict: str = "", heartbeat: int = 30
+    ) -> FixMessage:
         connection = f"c{next(_connections)}"
-        self.answer = self.rig.ask(
-            OpenRequest(session=self.name, connection=connection, reset=reset, verdict=verdict)
+        request = OpenRequest(
+            session=self.name, connection=connection, reset=reset, verdict=verdict, replay=replay
         )
+        self.answer = self.rig.ask(request)
         assert not self.answer.reason, self.answer.reason
         assert not self.answer.live
         self.connect()
@@ -317,6 +321,7 @@ class Client:
             self.out = 1
         fields = [(98, "0"), (108, str(heartbeat)), (SECRET_TAG, self.answer.secret)]
         fields += [(141, "Y")] if reset else []
+        fields += [(20902, "Y")] if replay else []
         fields += [(VERDICT_TAG, verdict)] if verdict else [(CONNECTION_TAG, connection)]
         self.send("A", *fields)
         return self.receive()

@@ -191,7 +191,7 @@ def test_a_lane_knows_the_opening_in_force_at_any_event_since_its_position(
     assert again.at("s0", "A", 9) is None
     assert again.at("s0", "A", 19) == opening(10, reset=True)
     assert again.at("s0", "A", 25) == opening(20, tags=True)
-    assert again.last_reset("s0", "A") == 10
+    assert again.resets("s0", "A")[0].number == 10
     assert again.at("s1", "A", 25) is None
 
 
@@ -208,7 +208,7 @@ def test_a_repeat_of_an_opening_changes_nothing(tmp_path: Path) -> None:
     state = LaneState.load(tmp_path / "sessions.json")
     state.add("s0", "A", opening(10, reset=True), 0)
     state.add("s0", "A", opening(10), 0)
-    assert state.last_reset("s0", "A") == 10
+    assert state.resets("s0", "A")[0].number == 10
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"s0": {"A": [{"number": 1}]}}'])

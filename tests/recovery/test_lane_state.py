@@ -28,4 +28,4 @@ def test_the_readers_of_two_shards_record_openings_at_the_same_time(tmp_path: Pa
     assert failures == []
     again = LaneState.load(tmp_path / "sessions.json")
     assert again == state
-    assert {again.last_reset(shard, "S4") for shard in ("s0", "s1")} == {59}
+    assert {again.resets(shard, "S4")[0].number for shard in ("s0", "s1")} == {59}

@@ -64,7 +64,7 @@ class TcpVenue:
 
     def _logon(self, session: FixSocket, role: str, flags: tuple[Field, ...]) -> bool:
         """False while the venue still holds the connection before this one."""
-        fresh = role != "RT" or session.next_in == 1
+        fresh = role != "RT" or session.next_in == 1 or (141, "Y") in flags
         try:
             answer = session.logon(flags, reset=fresh, heartbeat=60)
         except ConnectionClosedError:

@@ -255,6 +255,7 @@ def _request(identity: Identity, logon: Logon, connection: str) -> OpenRequest:
         venue_tags=logon.venue_tags,
         settlement_reports=logon.settlement_reports,
         signed_at=logon.sent_at if logon.raw_data else 0,
+        replay=logon.replay,
     )
 
 
