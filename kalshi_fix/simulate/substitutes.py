@@ -23,11 +23,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_fix.adapters.acceptor import Acceptor
+from kalshi_fix.adapters.audit.recorder import open_trail
 from kalshi_fix.adapters.logs import open_log
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.model import NANOS
 from kalshi_fix.processes import core, gateway  # noqa: F401 - loaded, so that they are found
+from kalshi_fix.processes.core_audit import ArchiveChain
 from kalshi_fix.processes.core_snapshots import Snapshot, Snapshots
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.simulate.machine import (
@@ -249,6 +251,8 @@ def substituted(
         id(uuid.uuid4): lambda: SimpleNamespace(hex=f"uuid-{next(ids)}"),
         id(open_log): lambda name, *_more, **_named: SimulatedLog(machine, name, forbidden),
         id(Metrics): lambda *_args: Nothing(),
+        id(open_trail): lambda *_args, **_named: Nothing(),  # an audit trail is nobody's state
+        id(ArchiveChain): lambda *_args: None,
         id(Acceptor): engine,
         id(ControlServer): control,
         id(Store): store,
