@@ -50,6 +50,7 @@ fuzz: setup
 docs: setup
 	@$(BIN)/python tools/dictionary.py
 	@$(BIN)/python tools/conformance.py --document
+	@$(BIN)/python tools/metrics_document.py
 
 clean:
 	rm -rf .venv build var

@@ -161,6 +161,10 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("audit", "segment_bytes"): (4_096, 1_073_741_824),
     ("audit", "halt_seconds"): (0, 3_600),
     ("audit", "keep_days"): (0, 36_500),
+    ("capacity", "gateway_messages_per_second"): (1, 10_000_000),
+    ("capacity", "core_commands_per_second"): (1, 10_000_000),
+    ("capacity", "edge_messages_per_second"): (1, 10_000_000),
+    ("capacity", "resident_bytes_max"): (10_000_000, 10_000_000_000_000),
     ("log", "file_max_bytes"): (10_000, 10_000_000_000),
     ("log", "files_kept"): (1, 1_000),
 }

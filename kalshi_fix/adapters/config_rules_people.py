@@ -7,6 +7,7 @@ from kalshi_fix.fix import tables
 from kalshi_fix.model import Role, Scope
 
 CANCEL_SCOPES = (Scope.SESSION.value, Scope.FIRM.value)
+SEVERITIES = ("", "page", "ticket")  # of a session that is not there
 KNOWN_MESSAGES = tables.ORDER_ENTRY_MESSAGES | tables.MARKET_DATA_MESSAGES
 
 
@@ -36,6 +37,8 @@ def _session(
         yield f"{key}.role: {session.firm} may have {', '.join(roles)}, not {session.role}"
     if session.cancel_scope not in CANCEL_SCOPES:
         yield f"{key}.cancel_scope: {session.cancel_scope!r} is not one of session, firm"
+    if session.expected not in SEVERITIES:
+        yield f"{key}.expected: {session.expected!r} is not one of page, ticket, or left out"
     yield from _messages(key, session.message_types)
 
 

@@ -161,6 +161,16 @@ class AuditSettings:
 
 
 @frozen(kw_only=True)
+class CapacitySettings:
+    """What load tests have shown, per process; the metrics tell how much of it is used."""
+
+    gateway_messages_per_second: int = 5_000
+    core_commands_per_second: int = 50_000
+    edge_messages_per_second: int = 20_000
+    resident_bytes_max: int = 2_147_483_648  # memory a process should never need
+
+
+@frozen(kw_only=True)
 class LogSettings:
     """Structured logs, one file per process in the data directory, and stderr."""
 
@@ -233,6 +243,7 @@ class SessionSettings:
     read_only: bool = False  # a listener session, whatever its Logon says
     cancel_scope: str = "session"  # whose orders end with the connection: session or firm
     cancel_keeps_gtc: bool = False  # good-till-cancelled orders stay
+    expected: str = ""  # "page" or "ticket" = what its absence is worth; "" = comes and goes
     at_run_time: bool = False  # an operator added it: the core has been told, and is not told again
 
 
@@ -333,6 +344,7 @@ class Settings:
     gateway: GatewaySettings = field(factory=GatewaySettings)
     market_data: MarketDataSettings = field(factory=MarketDataSettings)
     metrics: MetricsSettings = field(factory=MetricsSettings)
+    capacity: CapacitySettings = field(factory=CapacitySettings)
     log: LogSettings = field(factory=LogSettings)
     demo: DemoSettings = field(factory=DemoSettings)
     lanes: tuple[LaneSettings, ...] = ()

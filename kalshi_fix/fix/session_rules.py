@@ -131,9 +131,14 @@ def number(text: str) -> int:
 
 def resend_cost(request: FixMessage, next_outgoing: int) -> int:
     """Messages that the answer to a ResendRequest without a fault holds, or is worth."""
+    return max(_REQUEST_COST, resend_count(request, next_outgoing))
+
+
+def resend_count(request: FixMessage, next_outgoing: int) -> int:
+    """Messages that the answer to a ResendRequest without a fault holds."""
     begin, end = number(request.get(7)), number(request.get(16))
     last = min(end or next_outgoing - 1, next_outgoing - 1)
-    return max(_REQUEST_COST, last - begin + 1)
+    return last - begin + 1
 
 
 @define(slots=True)

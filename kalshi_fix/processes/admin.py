@@ -23,6 +23,7 @@ from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.processes.admin_metrics import AdminMetrics
 from kalshi_fix.processes.admin_roster import CHANGES, SessionRoster
 from kalshi_fix.processes.admin_shard import ShardLink
 from kalshi_fix.processes.admin_status import status_row
@@ -94,12 +95,7 @@ class AdminService:
             data.admin_socket, settings.admin, self._log, self.authenticate, self.handle
         )
         metrics = metrics or Metrics("admin")
-        self._requests = metrics.counters(
-            "fixgw_admin_requests_total", "Operators' requests", ["operation", "status"]
-        )
-        self._failed_logins = metrics.counter(
-            "fixgw_admin_failed_logins_total", "Wrong operator names or tokens"
-        )
+        self._meters = AdminMetrics(metrics)
 
     def start(self) -> None:
         """Reads the shards' events and listens.
@@ -131,7 +127,7 @@ class AdminService:
         stored = self._tokens.get(login.operator, self._nobody)
         if verify_password(login.token, stored) and known:
             return ""
-        self._failed_logins.inc()
+        self._meters.failed_logins.inc()
         facts = {"operator": login.operator[:64], "status": Status.REFUSED, "reason": WRONG_LOGIN}
         self._audit.record(Kind.OPERATOR, "", "", facts)
         self._log.warning("admin_login_refused", operator=login.operator[:64])
@@ -223,7 +219,7 @@ class AdminService:
     def _record(self, operator: str, request: Request, answer: Answer) -> None:
         known = request.operation in OPERATIONS or request.operation in READINGS
         operation = request.operation if known else "unknown"
-        self._requests(operation, answer.status).inc()
+        self._meters.requests(operation, answer.status).inc()
         asked = masked("", asdict(request)) | {"operator": operator}
         answered = {"status": answer.status, "reason": answer.reason, "detail": answer.detail}
         self._audit.record(Kind.OPERATOR, "", "", asked, answered)

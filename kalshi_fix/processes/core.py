@@ -22,9 +22,11 @@ from kalshi_fix.adapters.bus import (
     OutcomeUnknownError,
     StaleOffsetError,
 )
+from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.rates import MessageRate
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store, StoreUnsafeError
 from kalshi_fix.core.exchange import Exchange
@@ -73,6 +75,10 @@ class CoreProcess:
         self.metrics = Metrics(f"core-{shard}")
         self._core_metrics = CoreMetrics.of(self.metrics)
         self._gauges = ExchangeGauges(self.metrics)
+        capacity = settings.capacity
+        HostGauges(self.metrics, data.root, capacity.resident_bytes_max)
+        self._rate = MessageRate(self.metrics, "core", capacity.core_commands_per_second)
+        self.metrics.before_scrape(self._show_lag)
         self._observe_at = 0.0
         self._snapshots = Snapshots(data.snapshots(shard))
         self._failures = Failures(data.shard(shard))
@@ -235,6 +241,14 @@ class CoreProcess:
             exchange = core.replica.machine
             assert isinstance(exchange, Exchange)
             self._gauges.observe(exchange)
+            self._rate.turn(core.commands)
+
+    def _show_lag(self) -> None:
+        """The exchange's clock puts a command into the stream all the time."""
+        core = self._core
+        if core is not None:
+            milliseconds, _ = recovery.parse_id(core.replica.entry_id)
+            self._core_metrics.lag.set(max(0.0, time.time() - milliseconds / 1_000))
 
     def _lost(self, error: BusError) -> None:
         if not self._store_lost:

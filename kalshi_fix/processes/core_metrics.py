@@ -19,19 +19,27 @@ class CoreMetrics:
     clock_errors: Counter
     outages: Counter
     stopped: Gauge
+    apply: Histogram
+    lag: Gauge
 
     @classmethod
     def of(cls, metrics: Metrics) -> "CoreMetrics":
         """Registers them."""
         return cls(
-            metrics.gauge("core_last_sequence", "Number of the shard's last event"),
-            metrics.counter("core_commands_total", "Commands carried out"),
-            metrics.histogram("core_batch_commands", "Commands per commit", BUCKETS_COUNT),
-            metrics.histogram("core_commit_seconds", "Time of a commit in the store"),
-            metrics.gauge("core_leader", "1 while this core leads its shard"),
-            metrics.counter("core_clock_errors_total", "Ticks that could not be appended"),
-            metrics.counter("core_store_outages_total", "Times the store was lost"),
+            metrics.gauge("core_last_sequence", "Number of the shard's last event [rises]"),
+            metrics.counter("core_commands_total", "Commands carried out [rises]"),
+            metrics.histogram("core_batch_commands", "Commands per commit [any]", BUCKETS_COUNT),
+            metrics.histogram("core_commit_seconds", "Time of a commit in the store [< 0.005]"),
+            metrics.gauge("core_leader", "1 while this core leads its shard [1 of each shard]"),
+            metrics.counter("core_clock_errors_total", "Ticks that could not be appended [0]"),
+            metrics.counter("core_store_outages_total", "Times the store was lost [0]"),
             metrics.gauge("core_stopped", "1 while the shard waits for a quarantine [0]"),
+            metrics.histogram(
+                "core_match_seconds", "Carrying out a batch of commands in memory [< 0.01]"
+            ),
+            metrics.gauge(
+                "core_command_lag_seconds", "Age of the last command carried out [< 0.5]"
+            ),
         )
 
 
@@ -49,11 +57,11 @@ class ArchiveMetrics:
     def of(cls, metrics: Metrics) -> "ArchiveMetrics":
         """Registers them."""
         return cls(
-            metrics.counter("core_archived_commands_total", "Entries of cmd archived"),
-            metrics.counter("core_archived_events_total", "Entries of evt archived"),
-            metrics.gauge("core_trimmed_events", "Events below this are in the archive only"),
+            metrics.counter("core_archived_commands_total", "Entries of cmd archived [rises]"),
+            metrics.counter("core_archived_events_total", "Entries of evt archived [rises]"),
+            metrics.gauge("core_trimmed_events", "Older events are in the archive only [rises]"),
             metrics.counter("core_archive_errors_total", "Rounds of archiving that failed [0]"),
-            metrics.gauge("core_trimming_held", "1 while a slow reader keeps trimming back"),
+            metrics.gauge("core_trimming_held", "1 while a slow reader keeps trimming back [0]"),
         )
 
 
@@ -61,8 +69,8 @@ class ExchangeGauges:
     """Gauges of the exchange's own state; `observe` is called by the thread that applies."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._open_orders = metrics.gauge("core_orders_open", "Orders resting in the books")
-        self._books = metrics.gauge("core_books", "Markets of the shard")
+        self._open_orders = metrics.gauge("core_orders_open", "Orders resting in the books [any]")
+        self._books = metrics.gauge("core_books", "Markets of the shard [any]")
         self._imbalance = metrics.gauge(
             "core_ledger_imbalance_cents", "Cash, pot and fees minus deposits [exactly 0]"
         )

@@ -196,6 +196,7 @@ class CoreShard:
                 self._see_readiness()
         applied: list[Applied] = []
         commands = 0
+        began = time.perf_counter()
         while self._inbox and commands < self._settings.core.batch_max_commands:
             applied.append(self.replica.apply(self._inbox.popleft()))
             commands += applied[-1].commands
@@ -204,6 +205,7 @@ class CoreShard:
             self.commands += commands
             self._metrics.commands.inc(commands)
             self._metrics.batch.observe(commands)
+            self._metrics.apply.observe(time.perf_counter() - began)
             self._outbox.extend(plan(applied, self._tail))
             self._flush()
         elif time.perf_counter() - self._renewed > self._lease_ms / 4000:

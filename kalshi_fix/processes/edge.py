@@ -18,9 +18,11 @@ from kalshi_fix.adapters.edge.gateways import ControlSockets
 from kalshi_fix.adapters.edge.listener import Edge, PortError
 from kalshi_fix.adapters.edge.meters import Meters
 from kalshi_fix.adapters.edge.tls import CertificateError
+from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.rates import MessageRate
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
 
@@ -49,6 +51,7 @@ async def _serve(
 ) -> None:
     metrics = Metrics(PROCESS)
     meters = Meters.of(metrics)
+    HostGauges(metrics, data.root, settings.capacity.resident_bytes_max)
     gateways = ControlSockets(data, settings.edge.control_seconds, log)
     try:
         trail = open_trail(PROCESS, settings, data, metrics, log, prepare=WholeMessages())
@@ -73,7 +76,8 @@ async def _run(
     edge: Edge, settings: Settings, metrics: Metrics, stopped: asyncio.Event, log: Log
 ) -> None:
     await edge.start()
-    pulse = Pulse(asyncio.get_running_loop())
+    rate = MessageRate(metrics, PROCESS, settings.capacity.edge_messages_per_second)
+    pulse = Pulse(asyncio.get_running_loop(), lambda: rate.turn(edge.messages_passed))
     _serve_metrics(settings, metrics, edge, pulse)
     log.info("edge_listening", host=settings.edge.host, ports=list(edge.ports))
     await stopped.wait()
@@ -108,12 +112,14 @@ def _counted(meters: Meters, log: Log) -> Callable[[asyncio.AbstractEventLoop, A
 class Pulse:
     """Proof that the event loop turns, for a health check on another thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, each_beat: Callable[[], None]) -> None:
         self._loop = loop
+        self._each_beat = each_beat
         self._beat()
 
     def _beat(self) -> None:
         self._last = time.monotonic()
+        self._each_beat()
         self._loop.call_later(PULSE_SECONDS, self._beat)
 
     def check(self) -> str:

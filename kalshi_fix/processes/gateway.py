@@ -18,6 +18,7 @@ from kalshi_fix.adapters.audit.segments import AuditError
 from kalshi_fix.adapters.audit.wire import as_text
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.engine import EngineConfigError
+from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir, next_boot
@@ -66,6 +67,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     # waits for a lock of its own, or in none of Python's threads
     block_stop_signals()
     metrics = Metrics(process)
+    HostGauges(metrics, data.root, settings.capacity.resident_bytes_max)
     health = _Health()
     slots = lane_slots(settings)
     ports = instance_ports(settings.metrics.gateway, slots[name], max(slots.values()) + 1)

@@ -1,14 +1,49 @@
-"""Order-to-ack times: when a request came, by session and ClOrdID, until its report goes out.
+"""Requests between their arrival and their answer: how long it takes, stage by stage.
 
-Bounded: where too many are open, further ones are not measured. Knows no message.
+Bounded: where too many are open, further ones are not measured. Requests for orders count as
+unacknowledged until they are answered; questions are only timed. Knows no message and no clock.
 """
 
-from typing import Final
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final
+
+from attrs import define
 
 from kalshi_fix.messages import events as e
 
-Key = tuple[str, str]
-_MEASURED: Final = (e.Execution, e.OrderRejected, e.CancelRejected)
+Key = tuple[str, str]  # session, and the id its answer has
+ORDERS: Final = frozenset({"D", "F", "G"})
+# questions the exchange answers -> the tag that comes back
+ANSWERED_BY: Final = {"D": 11, "F": 11, "G": 11, "q": 11, "H": 790, "AF": 584, "AN": 710, "BB": 909}
+UNANSWERED_SECONDS: Final = 600.0  # then nobody waits any more, and it counts as our error
+
+_cl_ord_id: Final = attrgetter("cl_ord_id")
+_request_id: Final = attrgetter("request_id")
+_ORDER_ANSWERS: Final = frozenset({e.Execution, e.OrderRejected, e.CancelRejected})
+_REFUSALS: Final = frozenset({e.OrderRejected, e.CancelRejected})
+_ID_OF: Final[dict[type, Callable[[Any], str]]] = {
+    e.Execution: _cl_ord_id,
+    e.OrderRejected: _cl_ord_id,
+    e.CancelRejected: _cl_ord_id,
+    e.MassCanceled: _cl_ord_id,
+    e.StatusReported: _request_id,
+    e.PositionsReported: _request_id,
+    e.CollateralReported: _request_id,
+}
+
+
+@define(slots=True, eq=False)
+class Request:
+    """One application message and when what happened to it; monotonic seconds, 0 = not yet."""
+
+    msg_type: str
+    received_at: float  # from the engine
+    submitted_at: float = 0.0  # to the writer, translated and checked
+    durable_at: float = 0.0  # in the store
+    read_at: float = 0.0  # its answer, from the store
+    answered_at: float = 0.0  # handed to the engine
+    reason: str = ""  # of its refusal
 
 
 class AckTimes:
@@ -16,22 +51,57 @@ class AckTimes:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: dict[Key, tuple[str, float]] = {}
+        self._orders: dict[Key, Request] = {}  # oldest first
+        self._questions: dict[Key, Request] = {}
 
-    def received(self, session: str, cl_ord_id: str, msg_type: str, now: float) -> None:
-        """A D, F or G was taken; ``now`` is monotonic seconds."""
-        if len(self._open) < self._most:
-            self._open[session, cl_ord_id] = (msg_type, now)
+    def received(self, session: str, identity: str, request: Request) -> None:
+        """It was taken and goes to the exchange; ``identity`` is what its answer will have."""
+        found = self._orders if request.msg_type in ORDERS else self._questions
+        if identity and len(found) < self._most:
+            found[session, identity] = request
 
-    def forget(self, session: str, cl_ord_id: str) -> None:
+    def forget(self, session: str, identity: str) -> None:
         """It was refused here after all."""
-        self._open.pop((session, cl_ord_id), None)
+        self._orders.pop((session, identity), None)
 
-    def answered(self, session: str, event: e.Event) -> tuple[str, float] | None:
-        """Type and time of the request that an event is the first answer to."""
-        if not isinstance(event, _MEASURED):
+    def answered(self, session: str, event: e.Event) -> Request | None:
+        """The request that an event is the first answer to."""
+        kind = type(event)
+        identity_of = _ID_OF.get(kind)
+        if identity_of is None:
             return None
-        return self._open.pop((session, event.cl_ord_id), None)
+        found = self._orders if kind in _ORDER_ANSWERS else self._questions
+        request = found.pop((session, identity_of(event)), None)
+        if request is not None and kind in _REFUSALS:
+            refusal: Any = event
+            request.reason = refusal.reason
+        return request
+
+    def oldest_seconds(self, now: float) -> float:
+        """Age of the oldest order request without an answer, 0 where there is none."""
+        oldest = _first(self._orders)
+        return max(0.0, now - oldest[1].received_at) if oldest else 0.0
+
+    def give_up(self, now: float) -> int:
+        """Forgets requests nobody can be waiting for any more; returns how many were orders."""
+        _drop_old(self._questions, now)
+        return _drop_old(self._orders, now)
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._orders)
+
+
+def _first(found: dict[Key, Request]) -> tuple[Key, Request] | None:
+    """The oldest; others add and take away meanwhile."""
+    while True:
+        try:
+            return next(iter(found.items()), None)
+        except RuntimeError:
+            continue
+
+
+def _drop_old(found: dict[Key, Request], now: float) -> int:
+    dropped = 0
+    while (oldest := _first(found)) and now - oldest[1].received_at > UNANSWERED_SECONDS:
+        dropped += found.pop(oldest[0], None) is not None
+    return dropped

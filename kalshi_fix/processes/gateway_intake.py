@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.audit.records import Kind
 from kalshi_fix.adapters.logs import Log
-from kalshi_fix.adapters.metrics import Counter
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusals import internal_error, session_reject, unavailable
 from kalshi_fix.fix.replays import ReplayRange
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
-from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.model import Reason
+from kalshi_fix.processes.gateway_acks import ANSWERED_BY, AckTimes, Request
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
-from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_metrics import GatewayMetrics, reason_of
 from kalshi_fix.processes.gateway_outgoing import Outgoing
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_router import Desk
@@ -32,7 +32,6 @@ from kalshi_fix.processes.gateway_writer import ShardWriter, Submission
 from kalshi_fix.services.safely import translate_safely
 from kalshi_fix.services.service import Reaction
 
-_MEASURED: Final = frozenset({"D", "F", "G"})
 _QUIET_SECONDS: Final = 0.001  # a session's next message came later: it sends one at a time
 
 
@@ -47,15 +46,20 @@ class Incoming:
     received_at: float
     shards_left: int = 0  # that have not refused it
     is_in_doubt: bool = False  # perhaps taken before this process started
+    request: Request | None = None  # until it has its first answer
 
     def reply(self, message: FixMessage, then_log_out: str = "") -> None:
         """Answers it; the number is settled once the answer is with the engine."""
+        request, self.request = self.request, None
+        if request is not None:
+            request.reason = reason_of(message)
         self.link.outbox.put(
             Outgoing(
                 message,
                 progress=self.progress,
                 settles=self.number,
                 then_log_out=then_log_out,
+                request=request,
             )
         )
 
@@ -75,7 +79,6 @@ class Intake:
     metrics: GatewayMetrics
     log: Log
     audit: Recorder = UNRECORDED
-    _received: dict[str, Counter] = field(factory=dict)
 
     def take(self, link: Link, text: str) -> None:
         """One message."""
@@ -88,7 +91,7 @@ class Intake:
             self._failed(link, message, error)
             self._begin(link, message, received_at).reply(_apology(link, message))
             return
-        self._count(message.msg_type)
+        self.metrics.messages.add(("in", message.msg_type))
         incoming = self._begin(link, message, received_at)
         if link.is_answered(incoming.number, message):
             incoming.progress.settle(incoming.number)
@@ -107,7 +110,8 @@ class Intake:
         progress.begin(number)
         for book in self.books:
             book.mark(link.name)
-        return Incoming(link, message, number, progress, received_at)
+        request = Request(message.msg_type, received_at)
+        return Incoming(link, message, number, progress, received_at, request=request)
 
     def _translate(self, incoming: Incoming) -> None:
         link, message = incoming.link, incoming.message
@@ -140,7 +144,10 @@ class Intake:
             parts += len(shards)
         if parts != 1:  # one is begun already
             incoming.progress.begin(incoming.number, parts - 1)
-        self._send_replies(incoming, replies, reaction.logout)
+        if replies:
+            self._send_replies(incoming, replies, reaction.logout, is_answered=not ways)
+        else:
+            assert not reaction.logout, "a session is not ended without a word"
         for command, shards in ways:
             self._submit(incoming, command, shards)
         if reaction.replay is not None:
@@ -151,17 +158,29 @@ class Intake:
         number, link = incoming.number, incoming.link
         return tuple(shard for shard in shards if not link.is_passed(number, shard))
 
-    def _send_replies(self, incoming: Incoming, replies: list[FixMessage], logout: str) -> None:
-        assert replies or not logout, "a session is not ended without a word"
+    def _send_replies(
+        self, incoming: Incoming, replies: list[FixMessage], logout: str, *, is_answered: bool
+    ) -> None:
+        request = incoming.request
+        if not is_answered:  # a notice beside it: the answer comes from the exchange
+            incoming.request = None
         last = len(replies) - 1
         for place, reply in enumerate(replies):
+            if reason_of(reply) == Reason.THROTTLED:
+                self.metrics.throttled.add(("ended" if logout else "rejected",))
             incoming.reply(reply, logout if place == last else "")
+        if not is_answered:
+            incoming.request = request
 
     def _submit(self, incoming: Incoming, command: Command, shards: tuple[int, ...]) -> None:
         link, message = incoming.link, incoming.message
         received_at = incoming.received_at
-        if message.msg_type in _MEASURED:
-            self.acks.received(link.name, message.get(11), message.msg_type, received_at)
+        request = incoming.request
+        if request is not None and not incoming.is_in_doubt:  # a repeat may have no answer
+            request.submitted_at = time.monotonic()
+            tag = ANSWERED_BY.get(message.msg_type)
+            if tag is not None:
+                self.acks.received(link.name, message.get(tag), request)
         incoming.shards_left = len(shards)
         one_at_a_time = len(shards) == 1 and received_at - link.received_at > _QUIET_SECONDS
         for shard in shards:
@@ -171,6 +190,7 @@ class Intake:
                 incoming.number,
                 lambda: self._not_taken(incoming),
                 is_in_doubt=incoming.is_in_doubt,
+                request=request,
             )
             writer = self.writers[shard]
             submit = writer.submit_now if one_at_a_time else writer.submit
@@ -192,12 +212,6 @@ class Intake:
             if not self.writers[shard].is_available or self.watches[shard].is_stalled(now):
                 return False
         return True
-
-    def _count(self, msg_type: str) -> None:
-        counter = self._received.get(msg_type)
-        if counter is None:
-            counter = self._received[msg_type] = self.metrics.messages("in", msg_type)
-        counter.inc()
 
     def _failed(self, link: Link, message: FixMessage, error: Exception) -> None:
         self.metrics.translation_errors(message.msg_type or "unknown").inc()

@@ -31,6 +31,7 @@ from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
 from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
+from kalshi_fix.processes.gateway_gauges import LaneGauges
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
@@ -84,9 +85,8 @@ class Lane:
         self._log = around.log
         self._limits = around.settings.gateway
         self._shards = around.settings.core.shards
-        self._metrics = GatewayMetrics(around.metrics)
+        self._metrics = GatewayMetrics(around.metrics, around.settings)
         self._acks = AckTimes(self._limits.unacked_orders_max)
-        self._metrics.unacked.set_function(self._acks.__len__)
         self._state = LaneState.load(around.data.lane(around.name) / "sessions.json")
         self._sessions = [s for s in around.settings.sessions if s.lane == around.name]
         self._views = {session.name: session_view(session) for session in self._sessions}
@@ -128,6 +128,8 @@ class Lane:
             for shard, router in zip(self._shards, self._routers, strict=True)
         ]
         self._pulse = self._build_pulse()
+        buses = [around.connect(shard) for shard in self._shards]
+        self._gauges = LaneGauges(around.metrics, self.links, self._acks, self._readers, buses)
         self._feeds: list[MarketDataFeed] = []
         self._control: ControlServer | None = None
         self._is_stopped = False
@@ -207,6 +209,7 @@ class Lane:
             reader.stop(_STOP_SECONDS)
         self._pulse.stop(_STOP_SECONDS)
         self._engine.close()
+        self._gauges.close()
         self._log.info("gateway_stopped")
 
     def health(self) -> str:
@@ -228,11 +231,7 @@ class Lane:
     # --- parts
 
     def _writer(self, index: int) -> ShardWriter:
-        limits = WriterLimits(
-            queue_max=self._limits.inbound_queue_max,
-            batch_max_commands=self._limits.batch_max_commands,
-            batch_max_bytes=self._limits.batch_max_bytes,
-        )
+        limits = WriterLimits.of(self._limits)
         bus = self._around.connect(self._shards[index])
         collect = self._books[index].collect
         name = f"gateway:{self._around.name}"
@@ -304,7 +303,6 @@ class Lane:
         )
         store = self._around.data.fix_store(self._around.name)
         replays = SessionReplays(store, engine.store_name, self._shards) if keeps_history else None
-        self._metrics.session_up(session.name).set(0)
         limits = self._limits
         resends = Budget(limits.resend_messages_max, limits.resend_messages_per_minute)
         faults = Budget(limits.admin_faults_max, limits.admin_faults_per_minute)
@@ -371,6 +369,7 @@ class Lane:
             readers=self._readers,
             watches=self._watches,
             books=self._books,
+            acks=self._acks,
             metrics=self._metrics,
             log=self._log,
         )

@@ -46,6 +46,9 @@ class Link:
     is_asked: bool = False  # by a TestRequest, and has not answered yet
     ends_itself: bool = False  # the engine is about to close the connection of its own accord
     received_at: float = 0.0  # its last application message, monotonic
+    heard_at: float = 0.0  # its last message of any kind, seconds UTC
+    logged_on_at: float = 0.0  # monotonic
+    in_maintenance: bool = False  # nobody is to be logged on
 
     @property
     def name(self) -> str:

@@ -79,7 +79,6 @@ class Outbox:
         self._put_total = 0
         self._done_total = 0
         self.places = Places.of(shards)
-        metrics.queue(session).set_function(self._queue.qsize)
 
     # --- life of a connection
 
@@ -360,9 +359,6 @@ class Outbox:
         self._busy_since = 0.0
         if item.then_log_out:
             self._engine.log_out(self.session, item.then_log_out)
-        if item.request_type:
-            elapsed = time.monotonic() - item.received_at
-            self._metrics.order_ack(item.request_type).observe(elapsed)
 
     def _put_away(self, item: Outgoing) -> None:
         """Numbers and stores for a session with history, drops for one without."""
@@ -377,7 +373,10 @@ class Outbox:
             raise StoreWriteError(f"the engine cannot store for {self.session}")
         connection = self._connection if self._is_connected else ""  # "": only stored
         self._audit.record(Kind.OUT, self.session, connection, message, (item.shard, item.number))
-        self._metrics.count_sent(message)
+        self._metrics.sent(message)
+        if item.request is not None:
+            item.request.answered_at = time.monotonic()
+            self._metrics.answered(item.request)
 
     def _done(self, item: Outgoing) -> None:
         """Only the queue's one consumer of the moment comes here."""

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import define, frozen
 
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.processes.gateway_acks import Request
 from kalshi_fix.processes.gateway_progress import Progress
 
 NO_SHARD: Final = -1  # a reply made here, not read from a shard
@@ -22,8 +23,7 @@ class Outgoing:
     number: int = 0  # of the event
     progress: Progress | None = None
     settles: int = 0  # MsgSeqNum it answers
-    request_type: str = ""  # "" = no measured answer
-    received_at: float = 0.0  # of the request, monotonic
+    request: Request | None = None  # that it is the first answer to
     then_log_out: str = ""  # != "" ends the session with this text
 
     def may_be_repeat(self) -> None:

@@ -13,6 +13,7 @@ from kalshi_fix.adapters.acceptor import Acceptor
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.commands import GatewayAlive
+from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
@@ -37,6 +38,7 @@ class Pulse:
         readers: Sequence[EventReader],
         watches: Sequence[CoreWatch],
         books: Sequence[ConfirmedBook],
+        acks: AckTimes,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -46,6 +48,7 @@ class Pulse:
         self._readers = readers
         self._watches = watches
         self._books = books
+        self._acks = acks
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
@@ -110,6 +113,7 @@ class Pulse:
             if now >= due:
                 due = now + ALIVE_SECONDS - POLL_SECONDS / 2
                 self._every_second()
+            self._metrics.turn()
             self.turned_at = time.monotonic()
 
     def _look_after_wires(self, link: Link) -> None:
@@ -122,6 +126,10 @@ class Pulse:
             wires.tidy()
 
     def _every_second(self) -> None:
+        given_up = self._acks.give_up(time.monotonic())
+        if given_up:
+            self._metrics.give_up(given_up)
+            self._log.error("orders_unanswered", orders=given_up)
         for link in self._links.values():
             if link.outbox.is_here:
                 link.progress.skip_to(self._engine.expected_incoming(link.name))

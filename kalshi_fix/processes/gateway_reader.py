@@ -5,6 +5,7 @@ delivers what no session store shows as sent; then the thread goes on from there
 """
 
 import threading
+import time
 from typing import Final
 
 from kalshi_fix.adapters.bus import Bus, BusError
@@ -81,5 +82,6 @@ class EventReader:
     def _read(self, block_ms: int) -> None:
         entries = self._bus.read_events(self.done, _ENTRIES_PER_READ, block_ms)
         self.is_connected = True
+        self._router.read_at = time.monotonic()
         for entry in entries:
             self.done = self._router.take(entry.payload)

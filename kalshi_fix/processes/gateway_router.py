@@ -58,6 +58,7 @@ class Router:
     log: Log
     recovery: AlreadySent | None = None  # while events may have been rendered before
     newest: int = 0  # number of the last event whose delivery has begun
+    read_at: float = 0.0  # when what is being delivered came from the store, monotonic seconds
     is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
     _own: dict[type[Any], Callable[[Any], None]] = field(init=False)
     _desks_of: dict[type[Any], tuple[Desk, ...]] = field(init=False, factory=dict)
@@ -114,15 +115,16 @@ class Router:
         item = Outgoing(message, self.shard_index, event.number)
         if self.is_doubtful or (self.recovery and self.recovery.is_again(session, event.number)):
             item.may_be_repeat()
-        ack = self.acks.answered(session, event)
-        if ack is not None:
-            item.request_type, item.received_at = ack
+        request = self.acks.answered(session, event)
+        if request is not None:
+            request.read_at = self.read_at
+            item.request = request
         link.outbox.put(item)
         link.outbox.make_room()
 
     def _order_rejected(self, event: e.OrderRejected) -> None:
         if event.session in self.links:
-            self.metrics.rejects("order", event.reason).inc()
+            self.metrics.rejects.add(("order", event.reason))
 
     def _maintenance_changed(self, event: e.MaintenanceChanged) -> None:
         if not self.shard_index and self.recovery is None:
@@ -170,6 +172,7 @@ class Router:
         elif not link.outbox.is_here:
             if link.replays is not None:
                 link.replays.numbers_changed()
+            self.metrics.resets("out").inc()
             self.set_numbers(
                 link.name,
                 event.next_incoming or (1 if event.action == "reset" else 0),

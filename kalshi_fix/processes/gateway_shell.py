@@ -16,7 +16,7 @@ from kalshi_fix.adapters.control import CONNECTION_TAG, SECRET_TAG, VERDICT_TAG
 from kalshi_fix.adapters.engine_numbers import Arrivals
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
-from kalshi_fix.fix.session_rules import SessionFault
+from kalshi_fix.fix.session_rules import SessionFault, is_gap_fill, resend_count
 from kalshi_fix.model import Reason
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
@@ -24,6 +24,8 @@ from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 
 _REFUSED: Final = "Logon refused"
+# what is asked for later after a Logon was not missed before it
+_GAP_SECONDS: Final = 10.0
 
 
 @define(slots=True, eq=False, kw_only=True)
@@ -45,7 +47,7 @@ class Shell:
 
     def logon_refusal(self, session: str, logon: FixMessage) -> str:
         """Only the edge may bring a Logon; it has decided, the engine only says so."""
-        self.metrics.messages("in", "A").inc()
+        self.metrics.messages.add(("in", "A"))
         if not self._is_of_edge(logon):
             self.metrics.logons("bad_secret").inc()
             self.log.error("logon_without_secret", session=session)
@@ -61,6 +63,8 @@ class Shell:
         self.arrived(self.links[session], logon.get(CONNECTION_TAG))
         self.links[session].logged_on(int(logon.get(34)))
         self.metrics.logons("ok").inc()
+        if logon.get(141) == "Y" and self.links[session].engine.keeps_sequence:
+            self.metrics.resets("in").inc()
         return ""
 
     def _is_of_edge(self, message: FixMessage) -> bool:
@@ -71,7 +75,7 @@ class Shell:
         link = self.links[session]
         link.is_asked = link.ends_itself = False
         link.outbox.open()
-        self.metrics.session_up(session).set(1)
+        link.logged_on_at, link.heard_at = time.monotonic(), time.time()
         self.log.info("session_up", session=session, connection=link.outbox.connection)
         facts = {"epochs": list(link.progress.epochs)}
         self.audit.record(Kind.CONNECTED, session, link.outbox.connection, facts)
@@ -84,7 +88,6 @@ class Shell:
         was_ours = link.outbox.close(engine_looks_again=looks_again)
         self.arrivals.gone(session)
         if was_ours:
-            self.metrics.session_up(session).set(0)
             if link.said_logout and link.replays is not None:
                 link.replays.logged_out()
             cause = "logout" if link.saw_logout else "socket"
@@ -98,15 +101,26 @@ class Shell:
         """What the engine would let pass."""
         fault = self.guard.administrative(self.links[session], message, expected, next_outgoing)
         if fault is not None:
-            self.metrics.messages("in", message.msg_type).inc()
+            self.metrics.messages.add(("in", message.msg_type))
+        elif message.msg_type == "2":
+            self._asked_again(session, resend_count(message, next_outgoing))
         return fault
+
+    def _asked_again(self, session: str, messages: int) -> None:
+        self.metrics.resend_requests("in", session).inc()
+        self.metrics.resent(session).inc(messages)
+        if time.monotonic() - self.links[session].logged_on_at > _GAP_SECONDS:
+            self.metrics.gaps("out").inc()
 
     def on_admin(self, session: str, message: FixMessage) -> str:
         """The engine deals with these. A Logout of the edge carries the text that ends it."""
         link = self.links[session]
         link.is_asked = False
+        link.heard_at = time.time()
+        if message.msg_type == "4" and not is_gap_fill(message):
+            self.metrics.resets("in").inc()
         if message.msg_type != "A":
-            self.metrics.messages("in", message.msg_type).inc()
+            self.metrics.messages.add(("in", message.msg_type))
         link.outbox.is_resending = message.msg_type == "2"
         if message.msg_type == "5":
             link.saw_logout = link.ends_itself = True
@@ -118,10 +132,14 @@ class Shell:
 
     def on_admin_sent(self, session: str, msg_type: str, *, ends: bool = False) -> None:
         """The engine's own messages, counted."""
-        self.metrics.messages("out", msg_type).inc()
+        self.metrics.messages.add(("out", msg_type))
         link = self.links[session]
         if msg_type == "3":
-            self.metrics.rejects("session", "engine").inc()
+            self.metrics.rejects.add(("session", "engine"))
+        elif msg_type == "2":
+            self.metrics.resend_requests("out", session).inc()
+            if time.monotonic() - link.logged_on_at > _GAP_SECONDS:
+                self.metrics.gaps("in").inc()
         elif msg_type == "1":
             link.is_asked = True
         elif msg_type == "5":
@@ -135,4 +153,5 @@ class Shell:
         link = self.links[session]
         link.is_asked = False
         link.outbox.is_resending = False
+        link.heard_at = time.time()
         self.intake.take(link, text)

@@ -17,8 +17,10 @@ from attrs import define, frozen
 
 from kalshi_fix.adapters.bus import Bus, BusDownError, OutcomeUnknownError
 from kalshi_fix.adapters.logs import Log
+from kalshi_fix.adapters.settings import GatewaySettings
 from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.messages.commands import Command
+from kalshi_fix.processes.gateway_acks import Request
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_threads import start_thread
@@ -38,6 +40,7 @@ class Submission:
     refused: Callable[[], None] | None = None  # certainly not taken
     is_kept: bool = False  # if certainly not taken, goes first when the store is back
     is_in_doubt: bool = False  # perhaps taken before: sent until it is taken, never refused
+    request: Request | None = None  # whose time is measured
 
 
 @frozen(kw_only=True)
@@ -47,6 +50,15 @@ class WriterLimits:
     queue_max: int
     batch_max_commands: int
     batch_max_bytes: int
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "WriterLimits":
+        """The configured ones."""
+        return cls(
+            queue_max=settings.inbound_queue_max,
+            batch_max_commands=settings.batch_max_commands,
+            batch_max_bytes=settings.batch_max_bytes,
+        )
 
 
 class _Outcome(Enum):
@@ -215,12 +227,15 @@ class ShardWriter:
             batch.is_in_doubt = True
             return _Outcome.UNKNOWN
         self.is_available = True
-        self._metrics.append_seconds.observe(time.perf_counter() - started)
+        self._metrics.append_seconds.add(((), time.perf_counter() - started))
         return _Outcome.TAKEN
 
     def _settle(self, batch: _Batch) -> None:
-        self._metrics.batch.observe(len(batch.submissions))
+        self._metrics.batch.add(((), len(batch.submissions)))
+        now = time.monotonic()
         for submission in batch.submissions:
+            if submission.request is not None:
+                submission.request.durable_at = now
             if submission.progress is not None:
                 submission.progress.settle(submission.number)
 

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from typing import Final
 
 from kalshi_fix.adapters.bus import Bus, BusError
+from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import Log, open_log
 from kalshi_fix.adapters.metrics import Counter, Family, Gauge, Metrics, instance_ports
 from kalshi_fix.adapters.paths import DataDir, next_boot
 from kalshi_fix.adapters.settings import MarketDataSettings, Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.adapters.store_watch import StoreMeters, StoreWatch
 from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.messages.commands import PublishDepth
 from kalshi_fix.model import NANOS
@@ -168,16 +170,16 @@ class Meters:
     def __init__(self, metrics: Metrics) -> None:
         label = ["shard"]
         self.updates: Family[Counter] = metrics.counters(
-            "md_updates_total", "Market-data events published", label
+            "md_updates_total", "Market-data events published [rises]", label
         )
         self.position: Family[Gauge] = metrics.gauges(
-            "md_position", "Number of the last event published", label
+            "md_position", "Number of the last event published [rises]", label
         )
         self.snapshot_age: Family[Gauge] = metrics.gauges(
-            "md_snapshot_age_seconds", "Age of the oldest change in no snapshot yet", label
+            "md_snapshot_age_seconds", "Age of the oldest change in no snapshot yet [< 1]", label
         )
         self.holes: Family[Gauge] = metrics.gauges(
-            "md_holes", "Markets whose depth is asked of the core; healthy: 0", label
+            "md_holes", "Markets whose depth is asked of the core [0]", label
         )
 
 
@@ -191,6 +193,7 @@ def main(settings: Settings, data: DataDir) -> int:
     log = open_log(PROCESS, settings.log, data.log_file(PROCESS))
     metrics = Metrics(PROCESS)
     meters = Meters(metrics)
+    HostGauges(metrics, data.root, settings.capacity.resident_bytes_max)
     store = Store.of(settings.store, data)
     boot = next_boot(data.boot(PROCESS))
     publishers = [
@@ -209,9 +212,19 @@ def main(settings: Settings, data: DataDir) -> int:
         sys.stderr.write(f"marketdata: cannot serve metrics on port {ports[0]}: {error}\n")
         return EXIT_CONFIGURATION
     try:
+        _watch_store(settings, store, metrics, stop)
         return _publish(publishers, stop, log)
     finally:
         metrics.close()
+
+
+def _watch_store(settings: Settings, store: Store, metrics: Metrics, stop: threading.Event) -> None:
+    """This process has the time: nobody's order waits for it."""
+    meters = StoreMeters(metrics)
+    for shard in settings.core.shards:
+        watch = StoreWatch(store, shard, meters)
+        name = f"store {shard}"
+        threading.Thread(target=watch.run, args=(stop,), name=name, daemon=True).start()
 
 
 def _connector(store: Store, shard: str) -> Callable[[], Bus]:

@@ -21,6 +21,7 @@ from kalshi_fix.adapters.audit.recorder import OperatorsTrail
 from kalshi_fix.adapters.audit.segments import AuditError
 from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.config import ConfigError
+from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import open_log
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.paths import DataDir
@@ -42,6 +43,7 @@ from kalshi_fix.processes.programs import (
 )
 from kalshi_fix.processes.start_screen import Screen
 from kalshi_fix.processes.stopping import StopFlag
+from kalshi_fix.processes.supervisor_metrics import SupervisorMetrics
 
 LOCK_SECONDS: Final = 3.0  # a killed system's store ends a moment later
 PORT_SECONDS: Final = 1.0
@@ -96,11 +98,8 @@ class Supervisor:
         self._trail: OperatorsTrail | None = None
         self._running: list[_Started] = []
         self.metrics = Metrics("supervisor")
-        self._up = self.metrics.gauges("fixgw_process_up", "1 while it runs", ["process"])
-        self._ready = self.metrics.gauges("fixgw_process_ready", "1 while ready", ["process"])
-        self._restarts = self.metrics.counters(
-            "fixgw_process_restarts_total", "Restarts since the system started [0]", ["process"]
-        )
+        HostGauges(self.metrics, data.root, settings.capacity.resident_bytes_max)
+        self._meters = SupervisorMetrics(self.metrics)
         self._counted: dict[str, int] = {}
 
     def ready(self) -> str:
@@ -259,7 +258,7 @@ class Supervisor:
             minder = started.minder
             if started.phase is Phase.GATEWAY and minder.name not in names:
                 self._running.remove(started)
-                self._up(minder.name).set(0)
+                self._meters.up(minder.name).set(0)
                 seconds = STOP_SECONDS[Phase.GATEWAY]
                 threading.Thread(target=minder.stop, args=(seconds,), daemon=True).start()
             elif minder.name == "edge" and minder.child is not None:
@@ -271,9 +270,10 @@ class Supervisor:
     def _count(self) -> None:
         for started in self._running:
             minder = started.minder
-            self._up(minder.name).set(minder.child is not None)
-            self._ready(minder.name).set(minder.is_ready)
-            self._restarts(minder.name).inc(minder.restarts - self._counted.get(minder.name, 0))
+            self._meters.up(minder.name).set(minder.child is not None)
+            self._meters.ready(minder.name).set(minder.is_ready)
+            more = minder.restarts - self._counted.get(minder.name, 0)
+            self._meters.restarts(minder.name).inc(more)
             self._counted[minder.name] = minder.restarts
 
     # --- stopping

@@ -178,7 +178,10 @@ def test_what_is_wrong_is_one_line_with_key_and_what_is_allowed(
 
 def test_every_number_of_every_process_has_its_range() -> None:
     settings = demo_settings()
-    parts = ("store", "core", "edge", "gateway", "market_data", "log", "admin", "audit")
+    parts = (
+        *("store", "core", "edge", "gateway", "market_data", "log", "admin", "audit"),
+        "capacity",
+    )
     numbers = {
         (part, one.name)
         for part in parts

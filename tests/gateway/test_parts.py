@@ -19,12 +19,12 @@ from kalshi_fix.adapters.fix_store import (
 )
 from kalshi_fix.adapters.logs import open_log
 from kalshi_fix.adapters.metrics import Metrics
-from kalshi_fix.adapters.settings import LogSettings
+from kalshi_fix.adapters.settings import LogSettings, Settings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.wire import frame
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages.batch import CommandBatch
-from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_acks import AckTimes, Request
 from kalshi_fix.processes.gateway_commands import Routes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_progress import Progress
@@ -237,10 +237,12 @@ def order(cl_ord_id: str, *, symbol: str = "M", number: int = 2) -> c.NewOrder:
 
 def test_the_first_answer_ends_the_measurement_and_too_many_are_not_measured() -> None:
     acks = AckTimes(1)
-    acks.received("A", "x", "D", 1.0)
-    acks.received("A", "y", "D", 2.0)
+    first = Request("D", 1.0)
+    acks.received("A", "x", first)
+    acks.received("A", "y", Request("D", 2.0))
     event = execution(1, terms_of(order("x"), 1), "x", "0")
-    assert acks.answered("A", event) == ("D", 1.0)
+    assert acks.oldest_seconds(4.0) == 3.0
+    assert acks.answered("A", event) is first
     assert acks.answered("A", event) is None
     assert len(acks) == 0
 
@@ -281,7 +283,7 @@ def writer(bus: Tape, **limits: int) -> ShardWriter:
             **{"queue_max": 100, "batch_max_commands": 10, "batch_max_bytes": 65_536, **limits}
         ),
         confirmed=dict,
-        metrics=GatewayMetrics(Metrics("test")),
+        metrics=GatewayMetrics(Metrics("test"), Settings()),
         log=open_log("test", LogSettings(stderr_level="critical")),
     )
     made.start()

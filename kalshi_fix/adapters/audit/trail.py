@@ -51,14 +51,14 @@ class TrailMetrics:
     def of(cls, metrics: Metrics) -> "TrailMetrics":
         """Registers them."""
         return cls(
-            metrics.counter("audit_records_total", "Records written to the audit trail"),
+            metrics.counter("audit_records_total", "Records written to the audit trail [rises]"),
             metrics.counter("audit_lost_records_total", "Records that could not be kept [0]"),
             metrics.gauge("audit_waiting_records", "Records not yet written [< 10,000]"),
             metrics.gauge("audit_failing", "1 while the audit trail cannot be written [0]"),
-            metrics.gauge("audit_last_sequence", "Number of the last record of the chain"),
-            metrics.gauge("audit_head_hash48", "First 48 bits of the chain's last published hash"),
+            metrics.gauge("audit_last_sequence", "Number of the last record of the chain [rises]"),
+            metrics.gauge("audit_head_hash48", "First 48 bits of the last published hash [any]"),
             metrics.counter("audit_recovered_total", "Starts that found a torn end [0]"),
-            metrics.histogram("audit_write_seconds", "Time to pack, hash and write one block"),
+            metrics.histogram("audit_write_seconds", "Packing, hashing, writing a block [< 0.05]"),
         )
 
 

@@ -138,7 +138,7 @@ class Handshake(asyncio.Protocol):
 
     def _answer(self, outcome: Answer, frame: bytes) -> None:
         assert self.transport is not None
-        self._around.meters.logons(outcome.result).inc()
+        self._around.meters.count_logon(outcome.session, outcome.result)
         self._log_refusal(outcome.session, outcome.text)
         self._record(outcome.session, outcome.result, frame)
         if not self.transport.is_closing():
@@ -150,7 +150,7 @@ class Handshake(asyncio.Protocol):
     async def _hand_over(self, seated: Seated, rest: bytes) -> None:
         assert self.transport is not None
         around, session = self._around, seated.identity.name
-        around.meters.logons(seated.result).inc()
+        around.meters.count_logon(session, seated.result)
         if seated.result == ACCEPTED:
             around.log.info(
                 "logon_accepted",

@@ -136,6 +136,11 @@ class Edge:
         self._relays.discard(relay)
         self._count()
 
+    @property
+    def messages_passed(self) -> int:
+        """Of all clients, since the start."""
+        return self._around.meters.messages_passed
+
     def _count(self) -> None:
         meters, waiting = self._around.meters, len(self._room)
         meters.unauthenticated.set(waiting)

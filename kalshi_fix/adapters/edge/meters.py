@@ -3,12 +3,13 @@
 Label values come from closed lists, never from what a client sent.
 """
 
-from attrs import frozen
+from attrs import define
 
 from kalshi_fix.adapters.metrics import Counter, Family, Gauge, Histogram, Metrics
+from kalshi_fix.fix.logon import LogonReason
 
 
-@frozen
+@define(eq=False)
 class Meters:
     """Every metric of the edge; healthy values stand in brackets."""
 
@@ -16,6 +17,7 @@ class Meters:
     unauthenticated: Gauge
     rejected: Family[Counter]
     logons: Family[Counter]
+    bad_credentials: Family[Counter]
     garbled: Family[Counter]
     slow_readers: Counter
     ended: Family[Counter]
@@ -28,34 +30,42 @@ class Meters:
     certificate_expiry: Gauge
     certificate_failures: Counter
     reload_failures: Counter
+    messages_passed: int = 0  # in
 
     @classmethod
     def of(cls, metrics: Metrics) -> "Meters":
         """Registers them."""
-        messages = metrics.counters("edge_messages_total", "FIX messages passed on", ["direction"])
-        volume = metrics.counters("edge_bytes_total", "Bytes passed on", ["direction"])
+        messages = metrics.counters(
+            "edge_messages_total", "Messages passed on [any]", ["direction"]
+        )
+        volume = metrics.counters("edge_bytes_total", "Bytes passed on [any]", ["direction"])
         return cls(
-            connections=metrics.gauge("edge_connections", "Open client connections"),
+            connections=metrics.gauge("edge_connections", "Open client connections [any]"),
             unauthenticated=metrics.gauge(
                 "edge_unauthenticated_connections", "Of them before their Logon [near 0]"
             ),
             rejected=metrics.counters(
-                "edge_rejected_connections_total", "Closed without a message", ["reason"]
+                "edge_rejected_connections_total", "Closed without a message [near 0]", ["reason"]
             ),
-            logons=metrics.counters("edge_logons_total", "Logons decided", ["result"]),
+            logons=metrics.counters("edge_logons_total", "Logons decided [accepted]", ["result"]),
+            bad_credentials=metrics.counters(
+                "edge_bad_credentials_total",
+                "Logons of a known session with wrong credentials [0]",
+                ["session"],
+            ),
             garbled=metrics.counters(
                 "edge_garbled_messages_total", "Left out of a client's stream [0]", ["reason"]
             ),
             slow_readers=metrics.counter(
                 "edge_slow_reader_disconnects_total", "Clients cut for not reading [0]"
             ),
-            ended=metrics.counters("edge_sessions_ended_total", "Ends of sessions", ["cause"]),
+            ended=metrics.counters("edge_sessions_ended_total", "Sessions ended [any]", ["cause"]),
             messages_in=messages("in"),
             messages_out=messages("out"),
             bytes_in=volume("in"),
             bytes_out=volume("out"),
             logon_seconds=metrics.histogram(
-                "edge_logon_seconds", "Complete Logon to decision, accepted or not"
+                "edge_logon_seconds", "Complete Logon to decision, accepted or not [< 0.5]"
             ),
             faults=metrics.counter("edge_faults_total", "Errors of the edge itself [0]"),
             certificate_expiry=metrics.gauge(
@@ -68,3 +78,15 @@ class Meters:
                 "edge_reload_failures_total", "Changed configurations that cannot be used [0]"
             ),
         )
+
+    def count_in(self, messages: int, volume: int) -> None:
+        """So much of a client was passed on."""
+        self.messages_passed += messages
+        self.messages_in.inc(messages)
+        self.bytes_in.inc(volume)
+
+    def count_logon(self, session: str, result: str) -> None:
+        """A Logon of a configured session was decided."""
+        self.logons(result).inc()
+        if result == LogonReason.INVALID_CREDENTIALS:
+            self.bad_credentials(session).inc()

@@ -121,8 +121,7 @@ class Relay:
         if batch.count:
             assert self._engine is not None, "nothing is passed on before the engine is there"
             self._engine.write(batch.forward)
-            self._around.meters.messages_in.inc(batch.count)
-            self._around.meters.bytes_in.inc(len(batch.forward))
+            self._around.meters.count_in(batch.count, len(batch.forward))
             self._audit.record(Kind.IN, self._session, self.connection, batch.forward)
         if batch.garbled:
             self._left_out(batch)
@@ -160,7 +159,7 @@ class Relay:
         result, message = await admission.decide_again(
             seated.identity, frame, self._peer, self.connection, seated.secret
         )
-        self._around.meters.logons(result).inc()
+        self._around.meters.count_logon(self._seated.identity.name, result)
         self._log().info("logon_in_session", result=result)
         self._audit.record(Kind.IN, self._session, self.connection, frame, {"result": result})
         self._deciding = None
