@@ -204,6 +204,7 @@ class Reason(StrEnum):
     UNKNOWN_SESSION = "UNKNOWN_SESSION"
     LOGON_REPLAYED = "LOGON_REPLAYED"
     MAINTENANCE = "MAINTENANCE"
+    SESSION_CLOSED = "SESSION_CLOSED"
     # status
     NO_OPEN_ORDERS = "NO_OPEN_ORDERS"
     # business rejects (35=j)

@@ -244,7 +244,23 @@ class SessionSettings:
     cancel_scope: str = "session"  # whose orders end with the connection: session or firm
     cancel_keeps_gtc: bool = False  # good-till-cancelled orders stay
     expected: str = ""  # "page" or "ticket" = what its absence is worth; "" = comes and goes
+    calendar: str = ""  # when it closes; "" = its role's, if there is one; "none" = never
     at_run_time: bool = False  # an operator added it: the core has been told, and is not told again
+
+
+@frozen(kw_only=True)
+class CalendarSettings:
+    """When sessions close and their numbers begin anew, in New York time.
+
+    A time is ``17:00``, every day, or ``fri 17:00``. Without ``opens``
+    they may log on again at once.
+    """
+
+    name: str
+    closes: tuple[str, ...]
+    opens: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()  # whose sessions it is for, unless they name another
+    warning_minutes: int = 10  # News so long before
 
 
 @frozen(kw_only=True)
@@ -351,6 +367,7 @@ class Settings:
     firms: tuple[FirmSettings, ...] = ()
     accounts: tuple[AccountSettings, ...] = ()
     segments: tuple[SegmentSettings, ...] = ()
+    calendars: tuple[CalendarSettings, ...] = ()
     sessions: tuple[SessionSettings, ...] = ()
     series: tuple[SeriesSettings, ...] = ()
     markets: tuple[MarketSettings, ...] = ()

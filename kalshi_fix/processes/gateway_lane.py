@@ -27,6 +27,7 @@ from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.session_rules import Budget
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks
@@ -121,6 +122,14 @@ class Lane:
         self.links.update({session.name: self._link(session) for session in self._sessions})
         if around.machine_went_down:
             raise_numbers(self._engine, self.links.values(), around.data.fix_store(around.name))
+        self._calendars = SessionCalendars(
+            self.links,
+            around.settings,
+            around.data.lane(around.name) / "calendar.json",
+            process=self._process,
+            engine=self._engine,
+            log=self._log,
+        )
         self._opener = self._build_opener()
         self._routers = [self._router(index) for index in range(len(self._shards))]
         self._readers = [
@@ -310,19 +319,14 @@ class Lane:
         return Link(session, view, engine, outbox, resends, faults, replays)
 
     def _build_opener(self) -> SessionOpener:
-        limits = OpeningLimits(
-            open_seconds=self._limits.session_open_seconds,
-            hold_seconds=self._limits.logon_hold_seconds,
-            handover_seconds=self._limits.handover_seconds,
-        )
-
         return SessionOpener(
             self.links,
             self._process,
             self._engine,
-            limits,
+            OpeningLimits.of(self._limits),
             shards=len(self._shards),
             let_in=self._let_in,
+            closed=self._calendars.refusal,
             log=self._log,
         )
 
@@ -338,6 +342,7 @@ class Lane:
             on_session_changed=self._opener.on_session_changed,
             log_out=self._engine.log_out,
             set_numbers=self._engine.set_numbers,
+            on_answered=self._calendars.answered,
             acks=self._acks,
             metrics=self._metrics,
             log=self._log,
@@ -370,6 +375,7 @@ class Lane:
             watches=self._watches,
             books=self._books,
             acks=self._acks,
+            calendars=self._calendars,
             metrics=self._metrics,
             log=self._log,
         )

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from kalshi_fix.adapters.control import OpenAnswer, OpenRequest
 from kalshi_fix.adapters.engine import Engine
 from kalshi_fix.adapters.logs import Log
+from kalshi_fix.adapters.settings import GatewaySettings
 from kalshi_fix.fix.logon import LogonReason
 from kalshi_fix.messages.commands import SessionLost, SessionOpened
 from kalshi_fix.messages.events import SessionChanged
@@ -34,6 +35,15 @@ class OpeningLimits:
     open_seconds: float
     hold_seconds: float
     handover_seconds: float
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "OpeningLimits":
+        """From the configuration."""
+        return cls(
+            open_seconds=settings.session_open_seconds,
+            hold_seconds=settings.logon_hold_seconds,
+            handover_seconds=settings.handover_seconds,
+        )
 
 
 @define(slots=True, eq=False)
@@ -59,6 +69,7 @@ class SessionOpener:
         *,
         shards: int,
         let_in: Callable[[str], OpenAnswer],
+        closed: Callable[[str, float], str],
         log: Log,
     ) -> None:
         self._links = links
@@ -67,6 +78,7 @@ class SessionOpener:
         self._shards = shards
         self._limits = limits
         self._let_in = let_in
+        self._closed = closed
         self._log = log
         self._waiting: dict[int, _Waiting] = {}
 
@@ -83,6 +95,9 @@ class SessionOpener:
             return self._open_again(link, request)
         if not self._may_replay(link, request):
             return _RESEND_LIMIT
+        refusal = self._closed(link.name, self._limits.handover_seconds)
+        if refusal:
+            return OpenAnswer(reason=refusal)
         if not self._expect(link, request.connection):
             return OpenAnswer(live=True)
         answer = self._ask_core(link, request)

@@ -14,6 +14,7 @@ from kalshi_fix.adapters.bus import BusError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.commands import GatewayAlive
 from kalshi_fix.processes.gateway_acks import AckTimes
+from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
@@ -39,6 +40,7 @@ class Pulse:
         watches: Sequence[CoreWatch],
         books: Sequence[ConfirmedBook],
         acks: AckTimes,
+        calendars: SessionCalendars,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -49,6 +51,7 @@ class Pulse:
         self._watches = watches
         self._books = books
         self._acks = acks
+        self._calendars = calendars
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
@@ -105,6 +108,7 @@ class Pulse:
         due = 0.0
         while not self._stop.wait(POLL_SECONDS):
             self.poll()
+            self._calendars.turn(time.time_ns())
             now = time.monotonic()
             for link in self._links.values():
                 link.outbox.check_stall(now)

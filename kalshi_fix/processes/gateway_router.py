@@ -53,6 +53,7 @@ class Router:
     on_session_changed: Callable[[int, e.SessionChanged], None]
     log_out: Callable[[str, str], None]
     set_numbers: Callable[[str, int, int], None]  # incoming, outgoing; 0 = leave it
+    on_answered: Callable[[int, e.AdminAnswered], None]  # the outcome of an operator's command
     acks: AckTimes
     metrics: GatewayMetrics
     log: Log
@@ -68,6 +69,7 @@ class Router:
             e.SessionChanged: self._session_changed,
             e.SessionDefined: self._session_defined,
             e.SessionManaged: self._session_managed,
+            e.AdminAnswered: self._answered,
             e.MaintenanceChanged: self._maintenance_changed,
             e.OrderRejected: self._order_rejected,
         }
@@ -121,6 +123,9 @@ class Router:
             item.request = request
         link.outbox.put(item)
         link.outbox.make_room()
+
+    def _answered(self, event: e.AdminAnswered) -> None:
+        self.on_answered(self.shard_index, event)
 
     def _order_rejected(self, event: e.OrderRejected) -> None:
         if event.session in self.links:

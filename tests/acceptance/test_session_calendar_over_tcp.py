@@ -1,0 +1,116 @@
+"""A session that closes and opens by its calendar on a running system: never a surprise."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from clients.fix_socket import FixSocket, Message, utc_now
+from running_system import RunningSystem
+from waiting import wait_until
+
+from kalshi_fix.adapters.trading_day import ZONE
+
+pytestmark = pytest.mark.acceptance
+CLOSES_AFTER = 12  # seconds from when the configuration is written
+OPENS_AFTER = 16
+SYSTEM = """
+[edge]
+plain = true
+[[lanes]]
+name = "gw1"
+[[firms]]
+name = "CAL"
+[[accounts]]
+name = "CAL-1"
+firm = "CAL"
+deposit = "1000.00"
+[[series]]
+name = "KXCAL"
+[[markets]]
+symbol = "KXCAL-A"
+event_ticker = "KXCAL"
+series = "KXCAL"
+title = "Calendar"
+[[calendars]]
+name = "evening"
+closes = ["{closes}"]
+opens = ["{opens}"]
+roles = ["RT"]
+[[sessions]]
+sender_comp_id = "CLOSING"
+role = "RT"
+firm = "CAL"
+lane = "gw1"
+open_on_loopback = true
+accounts = ["CAL-1"]
+[[sessions]]
+sender_comp_id = "ALWAYS"
+role = "RT"
+firm = "CAL"
+lane = "gw1"
+open_on_loopback = true
+accounts = ["CAL-1"]
+calendar = "none"
+"""
+
+
+def local(at: datetime) -> str:
+    return at.astimezone(ZONE).strftime("%H:%M:%S")
+
+
+@pytest.fixture
+def evening(tmp_path: Path) -> Iterator[tuple[RunningSystem, datetime, datetime]]:
+    now = datetime.now(UTC).replace(microsecond=0)
+    closes, opens = now + timedelta(seconds=CLOSES_AFTER), now + timedelta(seconds=OPENS_AFTER)
+    config = tmp_path / "evening.toml"
+    config.write_text(SYSTEM.format(closes=local(closes), opens=local(opens)))
+    system = RunningSystem(tmp_path / "data", config)
+    try:
+        system.start()
+        yield system, closes, opens
+        assert system.stop() == 0
+    finally:
+        system.kill()
+
+
+def order(session: FixSocket, name: str) -> Message:
+    terms = [(11, name), (55, "KXCAL-A"), (54, "1"), (38, "1"), (40, "2"), (44, "0.50")]
+    session.send([(35, "D"), *terms, (60, utc_now())])
+    return session.receive()
+
+
+def test_a_close_is_announced_then_numbers_begin_anew_when_it_opens(
+    evening: tuple[RunningSystem, datetime, datetime],
+) -> None:
+    system, closes, opens = evening
+    closing, always = (
+        FixSocket(system.port("RT"), name, "KalshiRT") for name in ("CLOSING", "ALWAYS")
+    )
+    assert always.logon(reset=True).msg_type == "A"
+    assert closing.logon(reset=True).msg_type == "A"
+    assert datetime.now(UTC) < closes, "the system took too long to start"
+    told = closing.receive()
+    until = opens.strftime("%Y%m%d-%H:%M:%S.000")
+    assert (told.msg_type, told.get(148)) == ("B", "SESSION_CLOSE")
+    since = closes.strftime("%Y%m%d-%H:%M:%S.000")
+    assert told.get(58) == f"closes at {since}; numbers start at 1; opens at {until}"
+    assert order(closing, "before").get(150) == "0"
+    wait_until(lambda: datetime.now(UTC) >= closes, "the close", CLOSES_AFTER + 5)
+    logout = closing.receive()
+    assert (logout.msg_type, logout.get(58)) == ("5", f"SESSION_CLOSED until {until}")
+    closing.close()
+    early = FixSocket(system.port("RT"), "CLOSING", "KalshiRT")
+    refused = early.logon(reset=True)
+    assert (refused.msg_type, refused.get(58)) == ("5", f"SESSION_CLOSED until {until}")
+    early.close()
+    assert order(always, "meanwhile").get(150) == "0"
+    wait_until(lambda: datetime.now(UTC) >= opens, "the opening", OPENS_AFTER + 5)
+    anew = FixSocket(system.port("RT"), "CLOSING", "KalshiRT")
+    answer = anew.logon()
+    assert (answer.msg_type, answer.get(34), answer.get(141)) == ("A", "1", "")
+    report = order(anew, "after")
+    assert (report.get(34), report.get(150), report.get(11)) == ("2", "0", "after")
+    assert always.connected
+    for session in (anew, always):
+        session.close()
