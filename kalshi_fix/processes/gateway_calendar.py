@@ -63,12 +63,11 @@ class _Session:
 class SessionCalendars:
     """See the module. ``turn`` on the pulse's thread, ``answered`` on the readers'."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a lane has, in its order
         self,
         links: Mapping[str, Link],
         settings: Settings,
         path: Path,
-        *,
         process: Process,
         engine: Engine,
         log: Log,

@@ -122,13 +122,9 @@ class Lane:
         self.links.update({session.name: self._link(session) for session in self._sessions})
         if around.machine_went_down:
             raise_numbers(self._engine, self.links.values(), around.data.fix_store(around.name))
+        path = around.data.lane(around.name) / "calendar.json"
         self._calendars = SessionCalendars(
-            self.links,
-            around.settings,
-            around.data.lane(around.name) / "calendar.json",
-            process=self._process,
-            engine=self._engine,
-            log=self._log,
+            self.links, around.settings, path, self._process, self._engine, self._log
         )
         self._opener = self._build_opener()
         self._routers = [self._router(index) for index in range(len(self._shards))]

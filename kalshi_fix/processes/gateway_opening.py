@@ -93,11 +93,9 @@ class SessionOpener:
             return self._admitted(link, request.connection)
         if link.outbox.is_here and link.outbox.connection == request.connection:
             return self._open_again(link, request)
-        if not self._may_replay(link, request):
-            return _RESEND_LIMIT
-        refusal = self._closed(link.name, self._limits.handover_seconds)
-        if refusal:
-            return OpenAnswer(reason=refusal)
+        refused = self._refused(link, request)
+        if refused is not None:
+            return refused
         if not self._expect(link, request.connection):
             return OpenAnswer(live=True)
         answer = self._ask_core(link, request)
@@ -105,6 +103,12 @@ class SessionOpener:
             link.outbox.expect_no_more(request.connection)
             self._log.warning("opening_refused", session=link.name, reason=answer.reason)
         return answer
+
+    def _refused(self, link: Link, request: OpenRequest) -> OpenAnswer | None:
+        refusal = self._closed(link.name, self._limits.handover_seconds)
+        if refusal:
+            return OpenAnswer(reason=refusal)
+        return None if self._may_replay(link, request) else _RESEND_LIMIT
 
     def _open_again(self, link: Link, request: OpenRequest) -> OpenAnswer:
         """A Logon with 141=Y inside a session: the same connection, a new epoch."""
