@@ -311,8 +311,7 @@ class Lane:
         limits = self._limits
         resends = Budget(limits.resend_messages_max, limits.resend_messages_per_minute)
         faults = Budget(limits.admin_faults_max, limits.admin_faults_per_minute)
-        view = self._views[session.name]
-        return Link(session, view, engine, outbox, resends, faults, replays)
+        return Link(session, self._views[session.name], engine, outbox, resends, faults, replays)
 
     def _build_opener(self) -> SessionOpener:
         return SessionOpener(
