@@ -33,6 +33,13 @@ def _limits(words: Words) -> dict[str, int]:
     return units.limits(dict(word.split("=", 1) for word in words))
 
 
+def _settle(head: Head, words: Words) -> a.Settle:
+    if "--correct" not in words:
+        return a.Settle(*head, words[0])
+    value = units.price(words[words.index("--correct") + 1])
+    return a.Settle(*head, words[0], correction=True, value=value)
+
+
 # What operators do, in the words of `kalshi-fix admin`.
 _OPERATIONS: Final[dict[Words, Callable[[Head, Words], Any]]] = {
     ("markets", "pause"): lambda h, w: _pause(h, w, paused=True),
@@ -41,7 +48,7 @@ _OPERATIONS: Final[dict[Words, Callable[[Head, Words], Any]]] = {
     ("markets", "determine"): lambda h, w: a.Determine(*h, w[0], units.price(w[1]), h[1], ""),
     ("markets", "confirm"): lambda h, w: a.Confirm(*h, w[0]),
     ("markets", "dispute"): lambda h, w: a.Dispute(*h, w[0]),
-    ("markets", "settle"): lambda h, w: a.Settle(*h, w[0]),
+    ("markets", "settle"): _settle,
     ("limits", "set"): lambda h, w: a.SetLimits(*h, w[0], w[1], _limits(w[2:])),
     ("firms", "unlock"): lambda h, w: a.UnlockFirm(*h, w[0]),
     ("accounts", "define"): lambda h, w: a.DefineAccount(*h, w[0], w[1], w[3]),
