@@ -24,6 +24,7 @@ from scenarios.scenario_matching import Vocabulary
 from waiting import wait_for_time, wait_until
 
 ORDER_ENTRY: Final = ("NR", "RT")
+LISTENING: Final = ("DC", "PT")  # they keep their numbers; a scenario begins without a past
 QUIET_SECONDS: Final = 0.3  # how long silence lasts where no question can prove it
 MASS_CANCEL_SECONDS: Final = 1.05  # a session may send one mass cancel a second
 TARGETS: Final = {"NR": "KalshiNR", "RT": "KalshiRT", "DC": "KalshiDC", "PT": "KalshiPT"}
@@ -45,8 +46,13 @@ class TcpVenue:
         self._flagged: set[str] = set()
         self._last_mass_cancel: dict[str, float] = {}
 
-    def session(self, name: str, flags: tuple[Field, ...] = ()) -> FixSocket:
-        """The session, logged on; one that is logged on without flags is used as it is."""
+    def session(
+        self, name: str, flags: tuple[Field, ...] = (), *, goes_on: bool = False
+    ) -> FixSocket:
+        """The session, logged on; one that is logged on without flags is used as it is.
+
+        ``goes_on``: it was here before in this scenario, and wants what it has missed.
+        """
         role = name.split("-")[1]
         session = self._sessions.get(name)
         if session is None:
@@ -56,15 +62,20 @@ class TcpVenue:
             return session
         elif session.connected:
             session.logout()
-        wait_until(lambda: self._logon(session, role, flags), f"logon of {name}", PATIENCE_SECONDS)
+        keeps = role == "RT" or (goes_on and role in LISTENING)
+        fresh = not keeps or session.next_in == 1 or (141, "Y") in flags
+
+        def attempt() -> bool:
+            return self._logon(session, flags, fresh=fresh)
+
+        wait_until(attempt, f"logon of {name}", PATIENCE_SECONDS)
         self._flagged.discard(name)
         if flags or role not in ORDER_ENTRY:
             self._flagged.add(name)
         return session
 
-    def _logon(self, session: FixSocket, role: str, flags: tuple[Field, ...]) -> bool:
+    def _logon(self, session: FixSocket, flags: tuple[Field, ...], *, fresh: bool) -> bool:
         """False while the venue still holds the connection before this one."""
-        fresh = role != "RT" or session.next_in == 1 or (141, "Y") in flags
         try:
             answer = session.logon(flags, reset=fresh, heartbeat=60)
         except ConnectionClosedError:
@@ -124,7 +135,8 @@ class TcpRun:
     def _play(self, step: Step) -> None:
         match step:
             case Logon():
-                self._sessions[step.session] = self._venue.session(step.session, step.flags)
+                name, goes_on = step.session, step.session in self._sessions
+                self._sessions[name] = self._venue.session(name, step.flags, goes_on=goes_on)
                 self._waiting.setdefault(step.session, deque())
             case Leave(orderly=True):
                 self._sessions[step.session].logout()
