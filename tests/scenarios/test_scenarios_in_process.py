@@ -29,6 +29,7 @@ ELSEWHERE = {
     Reason.UNKNOWN_SESSION,
     Reason.LOGON_REPLAYED,
     Reason.MAINTENANCE,
+    Reason.SESSION_CLOSED,  # the calendar's: its own tests
     Reason.NOT_ENTITLED,  # permissions are not the scenarios': tests of entitlements have them
     Reason.REPLAY_IN_PROGRESS,  # these three: gateway/test_replays.py
     Reason.REPLAY_INTERRUPTED,
