@@ -194,6 +194,31 @@ def quarantine(
     ask(ctx, "quarantine", entry_id=entry_id, index=index or "0")
 
 
+@app.command("drain")
+def drain(
+    ctx: typer.Context,
+    *,
+    grace: Annotated[
+        str | None, typer.Option(help="Seconds until the Logouts, default 10.")
+    ] = None,
+    lasts: Annotated[
+        str | None, typer.Option(help="Seconds after which it is over anyway, default 300.")
+    ] = None,
+    stops: Annotated[
+        bool | None, typer.Option("--stop/--no-stop", help="Stop the processes then; default yes.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="What clients read.")] = None,
+) -> None:
+    """Planned restart: News, no new orders or Logons, all reports out, Logouts, a clean stop."""
+    ask(ctx, "drain", grace=grace, lasts=lasts, stops=stops, text=text)
+
+
+@app.command("check")
+def check(ctx: typer.Context) -> None:
+    """Start-of-day checks: fit to open? Exit code 1 if anything is at fault."""
+    ask(ctx, "check")
+
+
 @app.command("status")
 def status(ctx: typer.Context) -> None:
     """Shards, who leads them, readers' lag, counts."""

@@ -22,8 +22,9 @@ from kalshi_fix.adapters.config import DEMO_CONFIG
 from kalshi_fix.adapters.paths import DataDir, DataDirError
 from kalshi_fix.cli_admin_tables import show_rows
 from kalshi_fix.services.admin import Answer, Request, Status
+from kalshi_fix.services.admin_checks import FAULT
 from kalshi_fix.services.admin_operations import OPERATIONS
-from kalshi_fix.services.admin_reads import READINGS
+from kalshi_fix.services.admin_reads import CHECK, READINGS
 
 TOKEN_VARIABLE: Final = "KALSHI_FIX_TOKEN"  # noqa: S105 - the name of a variable, not a token
 ANSWER_SECONDS: Final = 60.0  # the service answers long before; this is for one that hangs
@@ -154,6 +155,8 @@ class AdminSession:
             show_rows(request.operation, answer.rows, single=bool(request.args))
         elif not self.json:
             typer.echo(_done(request, answer))
+        if request.operation == CHECK and any(row["result"] == FAULT for row in answer.rows):
+            raise typer.Exit(REFUSED)
         raise typer.Exit(_EXIT.get(Status(answer.status), NO_ANSWER))
 
 

@@ -24,6 +24,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "session", "firm", "role", "up", "gateway", "epoch", "enabled", "killed", "segment",
         "accounts",
     ),
+    "check": ("check", "result", "detail"),
     "history": ("at", "operator", "command", "outcome", "why", "request_id"),
 }  # fmt: skip
 _FACTS: Final = frozenset(("markets.list", "accounts.show"))  # one row of these is a list of facts

@@ -42,7 +42,7 @@ class DataDir:
         Raises:
             DataDirError: it cannot be made or belongs to somebody else.
         """
-        root = path.absolute()
+        root = path.resolve()  # one place, however it is named: sockets depend on its length
         try:
             _private(root)
             return cls(root, _sockets_of(root))
@@ -56,7 +56,7 @@ class DataDir:
         Raises:
             DataDirError: there is no such system.
         """
-        root = path.absolute()
+        root = path.resolve()
         if not (root / "run").is_dir():
             raise DataDirError(
                 f"data directory {root}: no system was ever started here; name it with --data"

@@ -44,6 +44,7 @@ _HANDLERS: Final[dict[type[Any], Callable[..., Answer]]] = {
     c.DefineSession: reference.define_session,
     c.DefineSegment: reference.define_segment,
     c.AnnounceMaintenance: maintenance.announce,
+    c.Drain: maintenance.drain,
     c.ManageSession: session_orders.manage_session,
     c.DefineSeries: reference.define_series,
     c.DefineMarket: reference.define_market,

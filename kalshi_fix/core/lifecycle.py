@@ -49,7 +49,7 @@ def set_market_status(state: State, command: SetMarketStatus) -> Answer:
 def change_status(state: State, market: Market, status: str, why: str) -> None:
     """Puts a market into a state; orders that do not survive it are cancelled and reported."""
     market.status = status
-    market.refresh_refusal(state.paused)
+    market.refresh_refusal(state.standstill)
     report(state, market, why)
     if status == plain.PAUSED:
         cancel_on_pause(state, market)

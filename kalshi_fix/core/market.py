@@ -100,12 +100,9 @@ class Market:
     highs: deque[tuple[int, int]] = Factory(deque)
     lows: deque[tuple[int, int]] = Factory(deque)
 
-    def refresh_refusal(self, exchange_paused: bool) -> None:
+    def refresh_refusal(self, standstill: str) -> None:
         """Works out ``refusal`` after a change of state here or of the whole exchange."""
-        refusal = _REFUSALS[self.status]
-        if not refusal and exchange_paused:
-            refusal = Reason.EXCHANGE_PAUSED.value
-        self.refusal = refusal
+        self.refusal = _REFUSALS[self.status] or standstill
 
     @property
     def is_tradable(self) -> bool:

@@ -229,7 +229,7 @@ def define_market(state: State, command: c.DefineMarket) -> Answer:
             regrid(market.offers, ladder)
     _set_terms(market, command)
     lifecycle.set_timer(state, market)
-    market.refresh_refusal(state.paused)
+    market.refresh_refusal(state.standstill)
     lifecycle.report(state, market, command.why)
     return DONE
 

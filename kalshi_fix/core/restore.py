@@ -45,7 +45,8 @@ def restore(plain: Sequence[Any], config: ExchangeConfig) -> State:
         requests, recent, trades, trades_before,
     ) = plain[1:]  # fmt: skip
     state = State(config=config)
-    _set(state, snapshot.COUNTERS, counters)
+    # a snapshot made before the last counters were added leaves them as they are
+    _set(state, snapshot.COUNTERS[: len(counters)], counters)
     state.set_clock(state.clock)
     _set(state.ledger, snapshot.LEDGER, totals)
     _parties(state, firms, accounts)
@@ -115,7 +116,7 @@ def _market(state: State, row: Sequence[Any]) -> None:
         position = Position(account, market, quantity, open_buy, open_sell, known=True)
         market.positions[name] = account.positions[market.symbol] = position
         account.gross += abs(quantity) + open_buy + open_sell
-    market.refresh_refusal(state.paused)
+    market.refresh_refusal(state.standstill)
     state.markets[market.symbol] = market
     lifecycle.set_timer(state, market)
 

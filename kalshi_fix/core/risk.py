@@ -45,6 +45,7 @@ PRECEDENCE: Final[dict[str, int]] = {
                 R.MARKET_CLOSED,
                 R.TRADING_PAUSED,
                 R.EXCHANGE_PAUSED,
+                R.MAINTENANCE,
             ),
             (R.UNSUPPORTED_ORDER, R.ORDER_GROUP_NOT_FOUND),
             (R.INVALID_PRICE, R.PRICE_OFF_TICK, R.PRICE_OUT_OF_BAND, R.POST_ONLY_CROSS),

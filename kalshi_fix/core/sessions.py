@@ -169,7 +169,7 @@ def _cancel_what_ends(state: State, session: Session) -> None:
 def _refusal(state: State, session: Session, command: SessionOpened) -> str:
     if not session.enabled:
         return Reason.SESSION_DISABLED.value
-    if state.maintenance_begun:
+    if state.maintenance_begun or state.draining:
         return Reason.MAINTENANCE.value
     if session.firm.roles and session.role not in session.firm.roles:
         return Reason.NOT_ENTITLED.value

@@ -31,7 +31,7 @@ VERSION: Final = 3
 COUNTERS: Final = (
     "shard_index", "clock", "at", "date", "day_ends_at", "day_count", "number", "order_count",
     "trade_count", "group_count", "paused", "killed", "maintenance_from",
-    "maintenance_until", "maintenance_text", "maintenance_begun",
+    "maintenance_until", "maintenance_text", "maintenance_begun", "draining",
 )  # fmt: skip
 LEDGER: Final = ("cash", "pot", "fees", "deposited")
 SESSION: Final = (

@@ -15,6 +15,7 @@ from kalshi_fix.core import risk
 from kalshi_fix.core.config import DEFAULT, ExchangeConfig
 from kalshi_fix.core.ledger import Ledger
 from kalshi_fix.messages.market_events import LevelChanged
+from kalshi_fix.model import Reason
 
 if TYPE_CHECKING:
     from kalshi_fix.core.book import Ladder, Level
@@ -78,6 +79,7 @@ class State:
     maintenance_until: int = 0  # 0 = none announced
     maintenance_text: str = ""
     maintenance_begun: bool = False
+    draining: bool = False  # for a planned restart: nothing new is taken any more
     # who and what
     firms: dict[str, Firm] = Factory(dict)
     accounts: dict[str, Account] = Factory(dict)
@@ -105,6 +107,13 @@ class State:
     latest: int = Factory(lambda self: self.clock + self.config.clock_lead, takes_self=True)
     touched: list[Level] = Factory(list)
     out: list[Event] = Factory(list)
+
+    @property
+    def standstill(self) -> str:
+        """Why no market takes new orders, "" if active ones do."""
+        if self.paused:
+            return Reason.EXCHANGE_PAUSED.value
+        return Reason.MAINTENANCE.value if self.draining else ""
 
     def set_clock(self, at: int) -> None:
         """Moves the exchange clock, and how far a command's own time may run ahead of it."""

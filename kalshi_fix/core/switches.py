@@ -68,7 +68,7 @@ def set_exchange_status(state: State, command: c.SetExchangeStatus) -> Answer:
     state.paused = command.paused
     report_exchange(state)
     for market in state.markets.values():
-        market.refresh_refusal(state.paused)
+        market.refresh_refusal(state.standstill)
         if state.paused:
             lifecycle.cancel_on_pause(state, market)
     return DONE

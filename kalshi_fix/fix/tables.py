@@ -38,6 +38,7 @@ ORDER_REJECT_CODES: Final[Mapping[str, str]] = {
     Reason.MARKET_CLOSED: "2",
     Reason.TRADING_PAUSED: "2",
     Reason.EXCHANGE_PAUSED: "2",
+    Reason.MAINTENANCE: "2",
     Reason.INSUFFICIENT_BALANCE: "3",
     Reason.POSITION_LIMIT: "3",
     Reason.ORDER_SIZE_LIMIT: "3",

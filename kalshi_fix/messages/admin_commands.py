@@ -113,6 +113,24 @@ class AnnounceMaintenance:
 
 
 @define(slots=True)
+class Drain:
+    """Empties the exchange for a planned restart: no Logon and no new order is taken from now on.
+
+    After ``grace`` ns everybody is logged out; it is over after ``lasts`` ns more at the latest.
+    ``stops`` says that the processes are stopped once nobody is connected.
+    """
+
+    request_id: str
+    operator: str
+    why: str
+    at: int
+    grace: int
+    lasts: int
+    stops: bool
+    text: str = ""
+
+
+@define(slots=True)
 class DefineSeries:
     """Creates or changes a series: the fee schedule of its markets.
 
@@ -358,6 +376,7 @@ AdminCommand = (
     | DefineSegment
     | ManageSession
     | AnnounceMaintenance
+    | Drain
     | DefineSeries
     | DefineMarket
     | SetMarketStatus

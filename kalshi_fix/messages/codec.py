@@ -54,6 +54,7 @@ COMMAND_KINDS: Final[dict[int, type[c.Command]]] = {
     60: c.DefineSegment,
     61: c.ManageSession,
     62: c.AnnounceMaintenance,
+    63: c.Drain,
 }
 
 EVENT_KINDS: Final[dict[int, type[e.Event]]] = {

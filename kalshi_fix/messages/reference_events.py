@@ -77,7 +77,9 @@ class SegmentChanged:
 
 @define(slots=True)
 class MaintenanceChanged:
-    """A maintenance window: "announced", "begun", "over" or "withdrawn". Times in ns.
+    """A maintenance window: "announced" or "draining", "begun", "over", "withdrawn". Times in ns.
+
+    While "draining" no Logon and no new order is taken, and cancels still are.
 
     ``session`` "" = for all; else for one that came after the announcement.
     """

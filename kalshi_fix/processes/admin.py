@@ -23,6 +23,9 @@ from kalshi_fix.adapters.passwords import hash_password, verify_password
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
+from kalshi_fix.messages.commands import Drain
+from kalshi_fix.processes.admin_checks import check_rows
+from kalshi_fix.processes.admin_drain import DrainWatch
 from kalshi_fix.processes.admin_metrics import AdminMetrics
 from kalshi_fix.processes.admin_roster import CHANGES, SessionRoster
 from kalshi_fix.processes.admin_shard import ShardLink
@@ -43,7 +46,7 @@ from kalshi_fix.services.admin import (
     to_command,
 )
 from kalshi_fix.services.admin_operations import OPERATIONS, Operation, Reach
-from kalshi_fix.services.admin_reads import READINGS, STATUS, collapse
+from kalshi_fix.services.admin_reads import CHECK, READINGS, STATUS, collapse
 
 WRONG_LOGIN: Final = "operator or token wrong"
 
@@ -59,6 +62,8 @@ class AdminService:
         *,
         configured: Settings | None = None,
         follow: Callable[[], bool] = lambda: False,
+        stop: Callable[[], None] | None = None,
+        ready: Callable[[], str] = lambda: "",
         metrics: Metrics | None = None,
         log: Log | None = None,
         audit: Recorder = UNRECORDED,
@@ -71,12 +76,16 @@ class AdminService:
             connect: A bus of a shard.
             configured: The settings without what operators changed about sessions.
             follow: Makes the running processes take up such changes; False: only a restart will.
+            ready: What of the system is not ready, "" if everything is.
+            stop: Stops the whole system, at the end of a drain; None: nobody here can.
             metrics: Of the process this runs in.
             log: Of the process this runs in.
             audit: Takes every request and what came of it.
         """
         self._audit = audit
         self._settings = settings
+        self._ready = ready
+        self._disk = data.root
         self._roster = SessionRoster(configured or settings, data, self._change, follow)
         self._log = log or open_log("admin", settings.log, data.log_file("admin"))
         self._tokens = {operator.name: operator.token_scrypt for operator in settings.operators}
@@ -91,6 +100,7 @@ class AdminService:
             )
             for shard in settings.core.shards
         }
+        self._drain = DrainWatch(self._links.values(), stop, self._log)
         self._server = AdminServer(
             data.admin_socket, settings.admin, self._log, self.authenticate, self.handle
         )
@@ -108,9 +118,14 @@ class AdminService:
             link.start()
         self._log.info("admin_listening", shards=list(self._links))
 
-    def stop(self) -> None:
-        """Stops listening and reading. What was written stays written."""
+    def close(self) -> None:
+        """Stops listening. What was written stays written."""
         self._server.stop()
+
+    def stop(self) -> None:
+        """Stops listening and reading; ends a drain: no gateway may be left to let anybody in."""
+        self._server.stop()
+        self._drain.end()
         for link in self._links.values():
             link.stop()
 
@@ -164,6 +179,11 @@ class AdminService:
             return Answer(
                 status=Status.DONE, rows=tuple(status_row(link, seconds) for link in links)
             )
+        if request.operation == CHECK:
+            rows_found = check_rows(
+                links, self._ready, self._disk, self._settings.admin.answer_seconds
+            )
+            return Answer(status=Status.DONE, rows=tuple(rows_found))
         self._catch_up(links)
         found = collapse({link.shard: link.look(rows) for link in links})
         return Answer(status=Status.DONE, rows=tuple(found))
@@ -184,7 +204,8 @@ class AdminService:
         deadline = time.monotonic() + self._settings.admin.answer_seconds
         with ThreadPoolExecutor(len(links)) as pool:  # a dead shard must not hold the others up
             answers = pool.map(lambda link: link.carry_out(command, deadline), links)
-            return combine(request.request_id, list(answers))
+            answer = combine(request.request_id, list(answers))
+        return self._drain.begin(command, answer) if isinstance(command, Drain) else answer
 
     def _links_of(self, operation: Operation, request: Request) -> list[ShardLink]:
         """The shards a command goes to.

@@ -133,7 +133,7 @@ class Router:
 
     def _maintenance_changed(self, event: e.MaintenanceChanged) -> None:
         if not self.shard_index and self.recovery is None:
-            tell_of_maintenance(self.links, event, self.log_out)
+            tell_of_maintenance(self.links, event)
 
     def _session_changed(self, event: e.SessionChanged) -> None:
         link = self.links.get(event.session)

@@ -208,6 +208,8 @@ class Supervisor:
             store.bus,
             configured=self._plan.configured,
             follow=lambda: self._followers.follow(self._settings.admin.answer_seconds),
+            stop=self.stop,
+            ready=self.ready,
             metrics=self.metrics,
             audit=self._trail,
         )
@@ -279,14 +281,14 @@ class Supervisor:
     # --- stopping
 
     def _stop(self) -> None:
-        """Against the start order, each phase together."""
+        """Against the start order, each phase together; the admin service outlives the gateways."""
         if self._running:
             self._screen.progress("stopping ...")
         if self._admin is not None:
-            self._admin.stop()
-        if self._trail is not None:
-            self._trail.stop()
+            self._admin.close()
         for phase in reversed(Phase):
+            if phase is Phase.CORE:
+                self._stop_admin()
             minders = [started.minder for started in self._running if started.phase is phase]
             for minder in minders:
                 minder.ask_to_stop()
@@ -296,6 +298,12 @@ class Supervisor:
         self._log.info("stopped")
         if self._running:
             self._screen.progress("stopped")
+
+    def _stop_admin(self) -> None:
+        if self._admin is not None:
+            self._admin.stop()
+        if self._trail is not None:
+            self._trail.stop()
 
 
 def _starter(program: Program) -> "Callable[[], Any]":

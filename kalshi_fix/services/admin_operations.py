@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from kalshi_fix.messages import commands as c
-from kalshi_fix.model import MarketStatus, Role, Scope
+from kalshi_fix.model import NANOS, MarketStatus, Role, Scope
 from kalshi_fix.services import admin_fields as f
 from kalshi_fix.services.admin_fields import Field
 from kalshi_fix.services.admin_view import ShardView
@@ -103,7 +103,7 @@ SESSION_TERMS: Final = (
     Field("cancel_on_disconnect", f.flag, default=False),
     Field("cancel_scope", f.one_of(Scope.SESSION, Scope.FIRM), Scope.SESSION.value),
     Field("cancel_keeps_gtc", f.flag, default=False),
-    Field("max_order_age", f.seconds, 30_000_000_000),
+    Field("max_order_age", f.seconds, 30 * NANOS),
 )
 
 
@@ -225,6 +225,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Field("text", f.text, ""),
     ),
     "maintenance.withdraw": _on_every_shard(c.AnnounceMaintenance, starts_at=0, ends_at=0),
+    "drain": _on_every_shard(
+        c.Drain,
+        Field("grace", f.seconds, 10 * NANOS),
+        Field("lasts", f.seconds, 300 * NANOS),
+        Field("stops", f.flag, default=True),
+        Field("text", f.text, ""),
+    ),
     "sessions.enable": _session_switch(enabled=True),
     "sessions.disable": _session_switch(enabled=False),
     "limits.set": _on_every_shard(

@@ -26,6 +26,7 @@ Row = dict[str, Any]
 Filters = Mapping[str, Any]
 HISTORY_ROWS: Final = 50
 STATUS: Final = "status"  # the service adds to its row what the store tells
+CHECK: Final = "check"  # its rows are made by the service: see `admin_checks`
 
 
 @frozen(kw_only=True)
@@ -59,6 +60,7 @@ def market_row(market: MarketView) -> Row:
         "status": definition.status,
         "value": "" if definition.value < 0 else v.format_price(definition.value),
         "last": _unless_0(v.format_price, market.last_price),
+        "last_trade": str(market.last_trade_id) if market.last_trade_id else "",
         "volume": v.format_quantity(market.volume),
         "open_interest": v.format_quantity(market.open_interest),
         "title": definition.title,
@@ -226,8 +228,9 @@ def exchange_row(view: ShardView) -> Row:
     """One line about a shard as its events tell it; ``status`` adds what the store tells."""
     exchange = view.exchange
     return {
-        "trading": _trading(view),
+        "trading": trading_text(view),
         "trading_day": exchange.trading_day if exchange else 0,
+        "maintenance": maintenance_text(view),
         "event": view.number,
         "event_at": v.format_time(view.at),
         "markets": _count_markets(view),
@@ -239,7 +242,17 @@ def exchange_row(view: ShardView) -> Row:
     }
 
 
-def _trading(view: ShardView) -> str:
+def maintenance_text(view: ShardView) -> str:
+    """The window that is announced or lasts, "" if there is none."""
+    window = view.maintenance
+    if window is None:
+        return ""
+    since, until = v.format_time(window.starts_at), v.format_time(window.ends_at)
+    return f"{window.phase} from {since} until {until} {window.text}".rstrip()
+
+
+def trading_text(view: ShardView) -> str:
+    """open, paused, killed or draining."""
     if view.exchange is None:
         return "open"
     if view.exchange.killed:
@@ -269,5 +282,6 @@ READINGS: Final[dict[str, Reading]] = {
         filters=(Field("scope", one_of("firm", "account", "session")), Field("name", name)),
     ),
     "history": Reading(rows=_history, filters=(Field("operator", name), Field("rows", count))),
+    CHECK: Reading(rows=lambda _view, _filters: []),
     STATUS: Reading(rows=lambda view, _filters: [exchange_row(view)]),
 }

@@ -11,7 +11,7 @@ import msgpack
 from kalshi_fix.messages import codec
 from kalshi_fix.services.admin_view import AccountView, MarketView, ShardView
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class UnreadableViewError(ValueError):
@@ -30,6 +30,7 @@ def pack(view: ShardView) -> bytes:
         *view.connections.values(),
         *view.limits.values(),
         *([view.exchange] if view.exchange else []),
+        *([view.maintenance] if view.maintenance else []),
         *view.answers.values(),
     ]
     markets = [

@@ -91,6 +91,7 @@ class ShardView:
     connections: dict[str, e.SessionChanged] = field(factory=dict)
     limits: dict[tuple[str, str], e.LimitsChanged] = field(factory=dict)
     exchange: e.ExchangeChanged | None = None
+    maintenance: e.MaintenanceChanged | None = None  # the window that is announced or lasts
     answers: dict[str, e.AdminAnswered] = field(factory=dict)
     holds: dict[int, int] = field(factory=dict)  # order id -> money held, open orders only
 
@@ -270,6 +271,11 @@ def _exchange(view: ShardView, event: e.ExchangeChanged) -> None:
     view.exchange = event
 
 
+def _maintenance(view: ShardView, event: e.MaintenanceChanged) -> None:
+    if not event.session:  # else somebody was reminded of it
+        view.maintenance = None if event.phase in {"over", "withdrawn"} else event
+
+
 def _answered(view: ShardView, event: e.AdminAnswered) -> None:
     if event.reason == REQUEST_ID_USED and event.request_id in view.answers:
         return  # the id still stands for what it was first used for
@@ -297,5 +303,6 @@ _TAKES: Final[dict[type[Any], Callable[[ShardView, Any], None]]] = {
     e.SessionChanged: _connection,
     e.LimitsChanged: _limits,
     e.ExchangeChanged: _exchange,
+    e.MaintenanceChanged: _maintenance,
     e.AdminAnswered: _answered,
 }

@@ -38,6 +38,13 @@ def test_sockets_stay_short_below_a_deep_directory(tmp_path: Path) -> None:
     DataDir.find(deep).sockets.rmdir()
 
 
+def test_a_directory_is_the_same_whichever_way_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    long = tmp_path / ("long" * 40)
+    long.symlink_to(tmp_path / "data")
+    assert DataDir.create(long).admin_socket == DataDir.create(tmp_path / "data").admin_socket
+
+
 def test_looking_for_a_system_that_was_never_started_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataDirError, match="no system was ever started here"):
         DataDir.find(tmp_path / "nowhere")

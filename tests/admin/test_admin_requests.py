@@ -175,6 +175,8 @@ TABLE = [
     ),
     ("bust", {"trade_id": "12"}, c.BustTrade(*HEAD, 12)),
     ("cancel", {"order_id": "34"}, c.CancelByOperator(*HEAD, 34)),
+    ("drain", {"grace": "2.5", "stops": False, "text": "soon"},
+     c.Drain(*HEAD, 2_500_000_000, 300_000_000_000, False, "soon")),
     ("quarantine", {"entry_id": "17-0", "index": "3"}, c.Quarantine(*HEAD, "17-0", 3)),
 ]  # fmt: skip
 
@@ -325,7 +327,7 @@ def test_reference_data_kill_switch_limits_and_pauses_reach_every_shard() -> Non
         "series.define", "segments.define", "limits.set", "kill", "unkill", "sessions.enable",
         "sessions.disable", "sessions.add", "sessions.remove", "sessions.change",
         "maintenance.announce", "maintenance.withdraw", "sessions.credentials", "sessions.logout",
-        "sessions.reset", "sessions.set-numbers",
+        "sessions.reset", "sessions.set-numbers", "drain",
     }  # fmt: skip
 
 
