@@ -253,14 +253,16 @@ def _sessions(settings: Settings) -> Faults:
     for index, session in enumerate(settings.sessions):
         key = f"sessions[{index}]"
         yield from _one_of(f"{key}.role", session.role, ROLES)
-        yield from _one_of(f"{key}.firm", session.firm, firms)
         yield from _one_of(f"{key}.lane", session.lane, lanes)
+        if not session.at_run_time:  # else the exchange may know firms and accounts not named here
+            yield from _one_of(f"{key}.firm", session.firm, firms)
+        own = [name for name, firm in owner.items() if firm == session.firm]
+        for account in session.accounts:
+            if account in owner or not session.at_run_time:
+                yield from _one_of(f"{key}.accounts", account, own)
         for part in ("sender_comp_id", "target_comp_id", "name"):
             if not _COMP_ID.fullmatch(getattr(session, part)):
                 yield f"{key}.{part}: allowed are 1 to 64 printable characters without spaces"
-        own = [name for name, firm in owner.items() if firm == session.firm]
-        for account in session.accounts:
-            yield from _one_of(f"{key}.accounts", account, own)
         port = session.port or settings.edge.ports.get(session.role, 0)
         if not port:
             yield f"{key}.port: edge.ports has none for {session.role}; allowed is one here"

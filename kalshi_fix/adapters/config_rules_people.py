@@ -36,7 +36,7 @@ def people_faults(settings: Settings) -> Iterator[str]:
 def _session(
     key: str, session: SessionSettings, segments: list[str], roles: tuple[str, ...]
 ) -> Iterator[str]:
-    if session.segment and session.segment not in segments:
+    if session.segment and session.segment not in segments and not session.at_run_time:
         yield f"{key}.segment: {session.segment!r} is not one of {', '.join(segments) or '(none)'}"
     if roles and session.role not in roles:
         yield f"{key}.role: {session.firm} may have {', '.join(roles)}, not {session.role}"

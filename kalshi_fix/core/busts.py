@@ -16,6 +16,8 @@ from kalshi_fix.messages.market_events import TradeBusted
 from kalshi_fix.model import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kalshi_fix.core.order import Order
     from kalshi_fix.core.state import State, TradeRecord
     from kalshi_fix.messages.commands import BustTrade
@@ -43,9 +45,7 @@ def bust_trade(state: State, command: BustTrade) -> Answer:
         "the pot holds one dollar per open contract"
     )
     market.volume -= record.quantity
-    if market.last_trade_id == record.trade_id:
-        market.last_price = record.price_before
-        market.last_trade_id = 0
+    last = _forget_price(state, record)
     market.change += 1
     state.out.append(
         TradeBusted(
@@ -58,9 +58,42 @@ def bust_trade(state: State, command: BustTrade) -> Answer:
             record.quantity,
             market.volume,
             market.open_interest,
+            market.last_price,
+            market.last_trade_id,
+            last.quantity if last is not None else 0,
+            last.at if last is not None else 0,
         )
     )
     return DONE
+
+
+def _forget_price(state: State, busted: TradeRecord) -> TradeRecord | None:
+    """Makes the market's last price that of its last trade that stands; returns that trade.
+
+    The trade after the busted one now follows the one before it, whatever is busted next.
+    """
+    market = busted.market
+    last = after = None
+    for record in _newest_first(state):
+        if record.market is not market:
+            continue
+        last = last or record
+        if record.trade_id < busted.trade_id:
+            break
+        after = record
+    if after is not None:
+        after.price_before = busted.price_before
+    elif last is not None:
+        market.last_price, market.previous_price = last.price, last.price_before
+    else:
+        market.last_price, market.previous_price = busted.price_before, 0
+    market.last_trade_id = last.trade_id if last is not None else 0
+    return last
+
+
+def _newest_first(state: State) -> Iterator[TradeRecord]:
+    yield from reversed(state.trades.values())
+    yield from reversed(state.trades_before.values())
 
 
 def _reversal(order: Order, record: TradeRecord) -> int:

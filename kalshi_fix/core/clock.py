@@ -72,10 +72,9 @@ def run_timers(state: State) -> None:
     """Moves every market whose time has come, in the order of the deadlines."""
     timers = state.timers
     while timers and timers[0][0] <= state.clock:
-        _, symbol = heappop(timers)
+        entry, symbol = heappop(timers)
         market = state.markets[symbol]
-        deadline = lifecycle.next_deadline(market)
-        if deadline and deadline <= state.clock:
+        if entry == lifecycle.next_deadline(market):  # else it is outdated: the true one follows
             _move(state, market)
         lifecycle.set_timer(state, market)
 

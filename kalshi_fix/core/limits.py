@@ -94,8 +94,10 @@ def set_limits(state: State, command: SetLimits) -> Answer:
     if expires_at and expires_at <= state.clock:
         return AdminReason.INVALID_VALUE, "the change would have expired already"
     limits.set(command.limits, expires_at)
-    if expires_at:
+    if limits.changes:
         state.expiring_limits[command.scope, command.name] = limits
+    else:
+        state.expiring_limits.pop((command.scope, command.name), None)
     _changed(state, limits)
     return DONE
 

@@ -67,7 +67,10 @@ class Traded:
 
 @define(slots=True)
 class TradeBusted:
-    """A trade was taken back."""
+    """A trade was taken back. ``last_...`` is the market's last trade that still stands.
+
+    ``last_price`` 0 = none stands, -1 = not told; ``last_trade_id`` 0 = only its price is known.
+    """
 
     number: int
     at: int
@@ -78,6 +81,10 @@ class TradeBusted:
     quantity: int
     volume: int
     open_interest: int
+    last_price: int = -1
+    last_trade_id: int = 0
+    last_quantity: int = 0
+    last_at: int = 0
 
 
 @define(slots=True)

@@ -216,7 +216,9 @@ def _traded(view: ShardView, event: e.Traded) -> None:
 
 def _busted(view: ShardView, event: e.TradeBusted) -> None:
     market = view.markets.get(event.symbol)
-    if market is not None and market.last_trade_id == event.trade_id:
+    if market is not None and event.last_price >= 0:
+        market.last_price, market.last_trade_id = event.last_price, event.last_trade_id
+    elif market is not None and market.last_trade_id == event.trade_id:
         market.last_price = market.price_before
         market.last_trade_id = 0
     _totals(view, event)

@@ -175,9 +175,16 @@ class Depth:
         if isinstance(event, Traded):
             self.last_trade = LastTrade(event.trade_id, event.price, event.quantity, event.at)
         elif isinstance(event, TradeBusted):
-            last = self.last_trade
-            if last is not None and last.trade_id == event.trade_id:
-                self.last_trade = None
+            self._busted(event)
+
+    def _busted(self, event: TradeBusted) -> None:
+        last = self.last_trade
+        if event.last_price > 0:
+            self.last_trade = LastTrade(
+                event.last_trade_id, event.last_price, event.last_quantity, event.last_at
+            )
+        elif event.last_price == 0 or (last is not None and last.trade_id == event.trade_id):
+            self.last_trade = None
 
     def _replace(self, event: DepthPublished) -> None:
         """Takes a whole book. Times of levels that did not change are kept."""

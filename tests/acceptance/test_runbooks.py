@@ -74,7 +74,7 @@ def run_page(page: str, system: RunningSystem, directory: Path) -> None:
     script = ["set -o pipefail"]
     for number, step in enumerate(steps):
         command = PORTS.sub(lambda port: str(int(port[0]) + system.offset), step.command)
-        script += [f"{{ {command}\n}} 2>&1", f"echo; echo '{MARK}{number}' $?"]
+        script += [f"{{ {command}\n}} 2>&1", f"printf '\\n{MARK}{number} %d\\n' $?"]
     (directory / "var").symlink_to(system.data)
     path = f"{KALSHI_FIX.parent}:{os.environ['PATH']}"
     finished = subprocess.run(

@@ -102,7 +102,7 @@ def test_the_exchange_is_not_told_at_a_start_what_operators_told_it(
 
 @pytest.mark.parametrize(
     ("change", "fault"),
-    [({"firm": "NOBODY"}, "firm"), ({"role": "XX"}, "role"),
+    [({"role": "XX"}, "role"),
      ({"accounts": ["BRAVO-1"]}, "accounts"),
      ({"sender_comp_id": "ALPHA-RT"}, "stands there twice"), ({"colour": "red"}, "colour")],
 )  # fmt: skip
@@ -112,6 +112,16 @@ def test_what_is_not_allowed_is_refused_before_it_is_written(
     roster = Roster.load(tmp_path / "roster.json")
     with pytest.raises(ConfigError, match=fault):
         roster.adding("X", {**ROW, "password_scrypt": HASH, **change}, configured).apply(configured)
+
+
+def test_a_session_may_be_of_a_firm_that_only_the_exchange_knows(
+    tmp_path: Path, configured: Settings
+) -> None:
+    roster = Roster.load(tmp_path / "roster.json")
+    row = {**ROW, "firm": "LIVE", "accounts": ["LIVE-1"], "password_scrypt": HASH}
+    session = named(roster.adding("X", row, configured).apply(configured), "X")
+    assert session is not None
+    assert (session.firm, session.accounts) == ("LIVE", ("LIVE-1",))
 
 
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:

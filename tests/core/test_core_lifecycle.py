@@ -67,6 +67,20 @@ def test_only_an_active_market_takes_orders(status: str, told: str) -> None:
     assert story(market_in(status).buy("ALPHA", "a1", 1, 40)) == [told]
 
 
+def test_markets_move_in_the_order_of_their_times_whatever_was_planned_before() -> None:
+    """M was to settle first, was disputed and determined anew: now N comes before it."""
+    venue = Venue(settlement_timer=5 * NANOS)
+    venue.market("N", settlement_timer=6 * NANOS)
+    for symbol in ("M", "N"):
+        venue.admin(c.SetMarketStatus, symbol, "closed")
+        venue.admin(c.Determine, symbol, 0, "oracle", "", automatic=True)
+    venue.advance(2)
+    venue.admin(c.Dispute, "M")
+    venue.admin(c.Determine, "M", 0, "oracle", "amended", automatic=True)
+    venue.now += 20 * NANOS
+    assert story(venue.apply(c.AdvanceTime(venue.now))) == ["N settled", "M settled"]
+
+
 def test_opening_and_closing_times_are_kept_by_the_clock() -> None:
     venue = Venue(open_at=START + 2 * NANOS, close_at=START + 4 * NANOS)
     assert story(venue.buy("ALPHA", "a", 1, 40)) == ["a rejected MARKET_INACTIVE"]
@@ -289,6 +303,13 @@ def test_a_replace_that_takes_risk_away_passes_every_limit() -> None:
     assert story(venue.replace("ALPHA", "s", "r", "buy", 10, 40)) == ["s refused ORDER_SIZE_LIMIT"]
 
 
+def test_a_change_that_was_overruled_for_good_does_not_end_later() -> None:
+    venue = Venue()
+    venue.admin(c.SetLimits, "firm", "ALPHA", {"order_size": 500}, START + 2 * NANOS)
+    venue.admin(c.SetLimits, "firm", "ALPHA", {"order_size": 100})
+    assert venue.advance(3) == []
+
+
 @pytest.mark.parametrize(("scope", "name", "limits"), [
     ("firm", "NOBODY", {}), ("planet", "ALPHA", {}), ("firm", "ALPHA", {"patience": 1}),
     ("firm", "ALPHA", {"order_size": -1}),
@@ -343,6 +364,29 @@ def test_a_bust_puts_both_ledgers_and_the_market_right() -> None:
     assert venue.cash("ALPHA") == 1_000 * DOLLAR
     assert venue.exchange.state.ledger.fees == 0
     assert venue.refused(c.BustTrade, 1) == "TRADE_NOT_FOUND"
+
+
+@pytest.mark.parametrize(("busted", "prices"), [
+    ((3,), [41]), ((2,), [42]), ((1,), [42]), ((3, 2), [41, 40]), ((2, 3), [42, 40]),
+    ((1, 2, 3), [42, 42, 0]), ((3, 2, 1), [41, 40, 0]), ((2, 1, 3), [42, 42, 0]),
+])  # fmt: skip
+def test_the_last_price_is_that_of_the_last_trade_that_stands(
+    busted: tuple[int, ...], prices: list[int]
+) -> None:
+    venue = Venue(taker=0)
+    for number, price in enumerate((40, 41, 42)):
+        if number == 1:  # the first trade is of the day before
+            venue.admin(c.StartTradingDay, 20270116, DAY_END + 86_400 * NANOS)
+        venue.buy("BRAVO", f"b{number}", 1, price)
+        venue.sell("ALPHA", f"a{number}", 1, price)
+    market = venue.exchange.state.markets["M"]
+    for trade_id, price in zip(busted, prices, strict=True):
+        told = next(x for x in venue.admin(c.BustTrade, trade_id) if isinstance(x, e.TradeBusted))
+        assert told.last_price == market.last_price == price * 100
+        stands = [
+            number for number in (3, 2, 1) if number not in busted[: busted.index(trade_id) + 1]
+        ]
+        assert told.last_trade_id == (stands[0] if stands else 0)
 
 
 def test_a_bust_nobody_could_pay_changes_nothing() -> None:

@@ -86,6 +86,22 @@ def test_busted_trade_is_deleted_by_its_trade_id(system: System) -> None:
     )
 
 
+def test_after_a_bust_a_snapshot_holds_the_last_trade_that_stands(system: System) -> None:
+    system.tape.trade(4600, 200)
+    system.tape.trade(4700, 500)
+    system.flow()
+    head = system.tape.head(SYMBOL)
+    system.tape.pending.append(
+        e.TradeBusted(*head, 7006, 4700, 500, 200, 200, 4600, 7005, 200, head[1])
+    )
+    system.flow()
+    assert "269=2 270=0.4600 271=2.00" in text(system.ask(request(types="2"))[0])
+    head = system.tape.head(SYMBOL)
+    system.tape.pending.append(e.TradeBusted(*head, 7005, 4600, 200, 0, 0, 0))
+    system.flow()
+    assert "268=0" in text(system.ask(request(request_id="R2", types="2"))[0])
+
+
 def test_top_of_book_follows_the_best_level_only(system: System) -> None:
     system.ask(request(depth=1, types="0"))
     system.tape.level(BUY, 4300, 100)  # below the best: nothing to say

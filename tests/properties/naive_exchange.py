@@ -48,6 +48,8 @@ class Open:
     charged: Fraction = Fraction(0)
     status: str = "0"
     resting: bool = False
+    rates: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))  # taker, maker
+    ended_on: int = -1  # trading day, counted; -1 = open
 
 
 def ceil_step(value: Fraction) -> Fraction:
@@ -81,10 +83,14 @@ class NaiveExchange:
         self.all: dict[str, Open] = {}  # (firm + ClOrdID) -> order
         self.status = dict.fromkeys(symbols, "active")
         self.limits: dict[str, dict[str, int]] = {}
-        self.killed: set[str] = set()
+        self.killed: set[tuple[str, str]] = set()  # scope, name
+        self.standstill = ""  # why no market takes orders
+        self.day = 0  # trading days so far
         self.groups: dict[str, dict[str, Any]] = {}
         self.trades: dict[int, tuple[str, Fraction, Fraction, Open, Open, Any, Any]] = {}
-        self.orders = self.traded = 0
+        self.traded_on: dict[int, int] = {}  # trade -> day
+        self.volume: dict[str, Fraction] = {}
+        self.orders = self.traded = self.grouped = 0
         self.now = 0
         self.rows: list[tuple[Any, ...]] = []
 
@@ -125,7 +131,7 @@ class NaiveExchange:
         if o.inst & 2:
             leaves = min(leaves, self.opposite(o))
         held = (o.limit if o.buys else 1 - o.limit) * (leaves - o.locked)
-        rate = max(self.taker, self.maker) if o.taker else self.maker
+        rate = max(o.rates) if o.taker else o.rates[1]
         if rate > 0 and leaves > 0:
             worst = o.limit * (1 - o.limit)
             half_is_reachable = o.limit >= Fraction(1, 2) if o.buys else o.limit <= Fraction(1, 2)
@@ -153,6 +159,7 @@ class NaiveExchange:
 
     def end(self, o: Open, kind: str, reason: str, orig: str = "") -> None:
         o.status = {"4": "4", "C": "C"}[kind]
+        o.ended_on = self.day
         o.leaves = o.locked = Fraction(0)
         o.resting = False
         self.queue.remove(o)
@@ -185,6 +192,7 @@ class NaiveExchange:
         reason = self.refusal(n, o)
         if not reason:
             o.deadline = {6: n.expire_at, 0: self.day_end}.get(n.time_in_force, 0)
+            o.rates = (self.taker, self.maker)
             o.taker = not o.inst & 1 and bool(self.meets(o))
             o.locked = min(o.leaves, self.cover_free(o))
             if self.hold(o) > self.free(account):
@@ -200,7 +208,16 @@ class NaiveExchange:
         self.run(o, immediate=n.ord_type == 1 or self.is_immediate(n))
 
     def is_immediate(self, n: c.NewOrder) -> bool:
-        return n.time_in_force in {3, 4} or (n.time_in_force == 6 and n.expire_at <= self.now)
+        ends = {6: n.expire_at, 0: self.day_end}.get(n.time_in_force, self.now + 1)
+        return n.time_in_force in {3, 4} or ends <= self.now
+
+    def known(self, firm: str, cl_ord_id: str) -> Open | None:
+        """The order that has or had an id; ended ones until the end of the next trading day."""
+        o = self.all.get(firm + cl_ord_id)
+        return None if o is None or 0 <= o.ended_on < self.day - 1 else o
+
+    def is_killed(self, o: Any, firm: str) -> bool:
+        return bool({("session", o.session), ("firm", firm), ("exchange", "")} & self.killed)
 
     def refusal(self, n: c.NewOrder, o: Open) -> str:
         immediate = n.ord_type == 1 or self.is_immediate(n)
@@ -215,10 +232,12 @@ class NaiveExchange:
         value = (o.limit if o.buys else 1 - o.limit) * o.leaves
         mine = [x for x in self.queue if x.account == o.account]
         checks = [
-            (o.session in self.killed, "SESSION_DISABLED"),
-            (o.firm + n.cl_ord_id in self.all, "ORDER_ALREADY_EXISTS"),
+            (self.is_killed(o, o.firm), "SESSION_DISABLED"),
+            (self.known(o.firm, n.cl_ord_id) is not None, "ORDER_ALREADY_EXISTS"),
             (self.status[n.symbol] == "paused", "TRADING_PAUSED"),
+            (self.status[n.symbol] == "initialized", "MARKET_INACTIVE"),
             (self.status[n.symbol] != "active", "MARKET_CLOSED"),
+            (self.standstill, self.standstill),
             (o.inst & 1 and (immediate or n.max_cost), "UNSUPPORTED_ORDER"),
             (o.inst & 2 and not immediate, "UNSUPPORTED_ORDER"),
             (n.group_id and n.group_id not in self.groups, "ORDER_GROUP_NOT_FOUND"),
@@ -272,8 +291,8 @@ class NaiveExchange:
                 break
             quantity = min(wanted, m.leaves)
             wanted -= quantity
-            fee = self.fee(exact, charged, self.taker, quantity, m.limit)
-            exact += self.taker * quantity * m.limit * (1 - m.limit)
+            fee = self.fee(exact, charged, o.rates[0], quantity, m.limit)
+            exact += o.rates[0] * quantity * m.limit * (1 - m.limit)
             charged += fee
             cost += quantity * (m.limit if o.buys else 1 - m.limit) + fee
             if wanted == 0:
@@ -316,26 +335,34 @@ class NaiveExchange:
             self.trade(m, o, quantity)
             fills.append((m, quantity))
             if o.tif != 4:
-                self.count(o, fills)
+                reason = self.count(o, fills) or reason
                 if reason:
                     return reason
         self.count(o, fills)
         return ""
 
     def cost_of(self, o: Open, quantity: Fraction, price: Fraction) -> Fraction:
-        fee = self.fee(o.exact, o.charged, self.taker, quantity, price)
+        fee = self.fee(o.exact, o.charged, o.rates[0], quantity, price)
         return quantity * (price if o.buys else 1 - price) + fee
 
-    def count(self, o: Open, fills: list[tuple[Open, Fraction]]) -> None:
-        """Order groups: counts matches, then cancels what reached its limit."""
+    def count(self, o: Open, fills: list[tuple[Open, Fraction]]) -> str:
+        """Order groups: counts matches, then cancels what reached its limit; halts come between."""
+        halted = False
         for m, quantity in fills:
             for x in (m, o):
                 if x.group:
                     self.groups[x.group]["matches"].append((self.now, quantity))
+            halted = self.halts(m) or halted
             for x in (m, o):
-                if x.group:
+                if x.group and x.group in self.groups:
                     self.judge(x.group)
         fills.clear()
+        return "CANCEL_ON_PAUSE" if halted else ""
+
+    def halts(self, m: Open) -> bool:
+        """Whether a trade at a maker's price pauses its market; see the life cycle."""
+        del m
+        return False
 
     def judge(self, name: str) -> None:
         group = self.groups[name]
@@ -354,11 +381,21 @@ class NaiveExchange:
         price = m.limit
         parts = [self.fill(x, quantity, price, x is m) for x in (m, o)]
         self.trades[self.traded] = (m.symbol, price, quantity, m, o, *parts)
-        self.rows.append(("trade", self.traded, units(price, 10_000), units(quantity, 100)))
+        self.traded_on[self.traded] = self.day
+        self.volume[m.symbol] = self.volume.get(m.symbol, Fraction(0)) + quantity
+        self.rows.append((
+            "trade", self.traded, units(price, 10_000), units(quantity, 100),
+            *self.totals(m.symbol),
+        ))  # fmt: skip
+
+    def totals(self, symbol: str) -> tuple[int, int]:
+        """Volume and open interest."""
+        long = sum(q for (_, where), q in self.position.items() if where == symbol and q > 0)
+        return units(self.volume.get(symbol, Fraction(0)), 100), units(Fraction(long), 100)
 
     def fill(self, o: Open, quantity: Fraction, price: Fraction, maker: bool) -> Any:
         change, payout, closed = self.move(o, quantity if o.buys else -quantity, price)
-        rate = self.maker if maker else self.taker
+        rate = o.rates[maker]
         part = rate * quantity * price * (1 - price)
         fee = self.fee(o.exact, o.charged, rate, quantity, price)
         o.exact += part
@@ -371,6 +408,7 @@ class NaiveExchange:
         o.locked -= min(o.locked, quantity)
         o.status = "1" if o.leaves else "2"
         if not o.leaves:
+            o.ended_on = self.day
             self.queue.remove(o)
         self.report(
             o, "F", qty=units(quantity, 100), px=units(price, 10_000), trade=self.traded,
@@ -406,7 +444,7 @@ class NaiveExchange:
 
     def find(self, command: Any) -> Open | None:
         firm, _ = self.sessions[command.session]
-        return self.all.get(firm + command.orig_cl_ord_id)
+        return self.known(firm, command.orig_cl_ord_id)
 
     def CancelOrder(self, f: c.CancelOrder) -> None:  # noqa: N802
         firm, _ = self.sessions[f.session]
@@ -420,11 +458,11 @@ class NaiveExchange:
         self.end(o, "4", "", orig)
 
     def refuses(self, command: Any, o: Open | None, firm: str) -> str:
-        if firm + command.cl_ord_id in self.all:
+        if self.known(firm, command.cl_ord_id) is not None:
             return "ORDER_ALREADY_EXISTS"
         if o is None:
             return "UNKNOWN_ORDER"
-        if command.side != (1 if o.buys else 2):
+        if command.side != (1 if o.buys else 2) or command.symbol != o.symbol:
             return "ORDER_ATTRIBUTES_MISMATCH"
         return "" if o in self.queue else "TOO_LATE"
 
@@ -432,7 +470,7 @@ class NaiveExchange:
         firm, _ = self.sessions[g.session]
         o = self.find(g)
         total, limit = Fraction(g.order_qty, 100), Fraction(g.price, 10_000)
-        reason = "SESSION_DISABLED" if g.session in self.killed else self.refuses(g, o, firm)
+        reason = "SESSION_DISABLED" if self.is_killed(g, firm) else self.refuses(g, o, firm)
         if not reason and o is not None:
             reason = self.refuses_change(g, o, total, limit)
         if not reason and o is not None and total != o.cum:
@@ -450,6 +488,8 @@ class NaiveExchange:
             o.tif, o.deadline = 1, 0
         elif g.time_in_force == 6:
             o.tif, o.deadline = 6, g.expire_at
+        elif g.time_in_force == 0:
+            o.tif, o.deadline = 0, self.day_end
         o.status = "1" if o.cum else "0"
         keeps = limit == self._old[0] and o.leaves <= self._old[1]
         o.resting = keeps
@@ -477,6 +517,8 @@ class NaiveExchange:
         checks = [
             (g.orig_cl_ord_id != o.cl, "UNKNOWN_ORDER"),
             (self.status[o.symbol] == "paused", "TRADING_PAUSED"),
+            (self.standstill, self.standstill),
+            (g.time_in_force == 0 and self.day_end <= self.now, "UNSUPPORTED_ORDER"),
             (g.time_in_force == 6 and g.expire_at <= self.now, "UNSUPPORTED_ORDER"),
             (o.inst & 1 and limit != o.limit and self.meets(probe), "POST_ONLY_CROSS"),
             (total < o.cum, "INVALID_AMEND_QTY"),
@@ -515,8 +557,12 @@ class NaiveExchange:
     def ManageOrderGroup(self, u: c.ManageOrderGroup) -> None:  # noqa: N802
         _, account = self.sessions[u.session]
         name = u.group_id
+        if u.action in {1, 5} and u.limit < 100:  # one contract
+            self.rows.append(("group", u.action, name, "INVALID_QUANTITY"))
+            return
         if u.action == 1:
-            name = f"G{len(self.groups) + 1}"
+            self.grouped += 1
+            name = f"G{self.grouped}"
             self.groups[name] = {"account": account, "limit": Fraction(u.limit, 100),
                                  "matches": [], "triggered": False}  # fmt: skip
         group = self.groups.get(name)
@@ -529,56 +575,18 @@ class NaiveExchange:
             group["limit"] = Fraction(u.limit, 100)
         if u.action == 4:
             group["triggered"] = True
+        if u.action == 3:
+            del self.groups[name]
         self.rows.append(("group", u.action, name, ""))
         if u.action == 5:
             self.judge(name)
-        elif u.action == 4:
+        elif u.action in {3, 4}:
             self.cancel_all([x for x in self.queue if x.group == name], "ORDER_GROUP_CANCEL")
 
-    def SetLimits(self, s: c.SetLimits) -> None:  # noqa: N802
-        self.limits.setdefault(s.name, {}).update(s.limits)
 
-    def KillSwitch(self, k: c.KillSwitch) -> None:  # noqa: N802
-        if k.killed:
-            self.killed.add(k.name)
-            self.cancel_all([o for o in self.queue if o.session == k.name], "OPERATOR_CANCEL")
-        else:
-            self.killed.discard(k.name)
-
-    def SetMarketStatus(self, s: c.SetMarketStatus) -> None:  # noqa: N802
-        if (self.status[s.symbol], s.status) in {("active", "paused"), ("paused", "active")}:
-            self.status[s.symbol] = s.status
-            if s.status == "paused":
-                mine = [o for o in self.queue if o.symbol == s.symbol and o.on_pause]
-                self.cancel_all(mine, "CANCEL_ON_PAUSE")
-
-    def BustTrade(self, b: c.BustTrade) -> None:  # noqa: N802
-        if b.trade_id not in self.trades:
-            return
-        symbol, price, quantity, *sides = self.trades.pop(b.trade_id)
-        del symbol
-        for o, (part, fee), liquidity in ((sides[0], sides[2], 1), (sides[1], sides[3], 2)):
-            change, payout, closed = self.move(o, -quantity if o.buys else quantity, price)
-            change += fee
-            self.cash[o.account] += change
-            o.exact -= part
-            o.charged -= fee
-            o.cum -= quantity
-            o.spent -= price * quantity
-            if o in self.queue:
-                o.status = "1" if o.cum else "0"
-            elif o.status != "C":
-                o.status = "4"
-            self.report(
-                o, "H", "TRADE_BUSTED", qty=units(quantity, 100), px=units(price, 10_000),
-                trade=b.trade_id, liquidity=liquidity, fee=-money(fee), change=money(change),
-                payout=money(payout),
-            )  # fmt: skip
-            if closed:
-                self.uncover(o)
-
-
-def rows_of(events: list[e.Event]) -> list[tuple[Any, ...]]:
+def rows_of(  # noqa: C901, PLR0912 - one line per kind of event
+    events: list[e.Event],
+) -> list[tuple[Any, ...]]:
     """The core's events as the rows above; what the reference does not predict is left out."""
     rows: list[tuple[Any, ...]] = []
     for x in events:
@@ -599,7 +607,25 @@ def rows_of(events: list[e.Event]) -> list[tuple[Any, ...]]:
             case e.OrderGroupChanged():
                 rows.append(("group", x.action, x.group_id, x.reason))
             case e.Traded():
-                rows.append(("trade", x.trade_id, x.price, x.quantity))
+                rows.append(("trade", x.trade_id, x.price, x.quantity, x.volume, x.open_interest))
+            case e.TradeBusted():
+                rows.append(("busted", x.trade_id, x.volume, x.open_interest, x.last_price))
+            case e.OpenInterestChanged():
+                rows.append(("interest", x.symbol, x.volume, x.open_interest))
+            case e.MarketChanged():
+                rows.append(("market", x.symbol, x.status, x.value, x.settles_at))
+            case e.PositionSettled():
+                rows.append(("settled", x.account, x.position, x.value, x.payout, x.cash))
+            case e.ExchangeChanged():
+                rows.append(("exchange", x.paused, x.killed, x.trading_day, x.day_ends_at))
+            case e.MaintenanceChanged():
+                rows.append(("maintenance", x.phase))
+            case e.LimitsChanged():
+                rows.append(("limits", x.name, dict(x.limits)))
+            case e.AdminAnswered():
+                rows.append(("answer", x.reason))
             case e.BalanceChanged(why="HOLD_MOVED"):
                 rows.append(("moved", x.order_id, x.hold, x.cash))
+            case e.BalanceChanged():
+                rows.append(("cash", x.account, x.amount, x.cash))
     return rows
