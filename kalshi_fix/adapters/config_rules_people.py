@@ -12,7 +12,7 @@ NO_CALENDAR = "none"
 _WARNING_MINUTES_MAX = 1_440
 CANCEL_SCOPES = (Scope.SESSION.value, Scope.FIRM.value)
 SEVERITIES = ("", "page", "ticket")  # of a session that is not there
-KNOWN_MESSAGES = tables.ORDER_ENTRY_MESSAGES | tables.MARKET_DATA_MESSAGES
+KNOWN_MESSAGES = tables.ORDER_ENTRY_MESSAGES | tables.MARKET_DATA_MESSAGES | {tables.REPLAY_REQUEST}
 
 
 def people_faults(settings: Settings) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from kalshi_fix.services.statements import Table, as_record, as_text
+from kalshi_fix.services.statements import Table, as_text
 
 START: Final = "start-of-day"
 END: Final = "end-of-day"
@@ -37,8 +37,7 @@ def publish(directory: Path, firm: str, date: int, tables: Sequence[Table]) -> b
     fresh.mkdir(parents=True, mode=0o700)
     for table in tables:
         _write_csv(fresh / f"{table.name}.csv", table)
-    record = json.dumps(as_record(firm, date, tables), indent=1)
-    _write(fresh / f"{directory.name}.json", record + "\n")
+    _write(fresh / f"{directory.name}.json", _as_json(firm, date, tables))
     _write(fresh / f"{directory.name}.txt", as_text(f"{firm} {date} {directory.name}", tables))
     _sync(fresh)
     fresh.rename(directory)
@@ -53,6 +52,15 @@ def _write_csv(path: Path, table: Table) -> None:
         writer.writerows(table.rows)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _as_json(firm: str, date: int, tables: Sequence[Table]) -> str:
+    """One object, each row on a line of its own."""
+    parts = [f'"Firm": {json.dumps(firm)}', f'"TradeDate": "{date}"']
+    for table in tables:
+        rows = ",\n  ".join(json.dumps(record) for record in table.records())
+        parts.append(f'"{table.name}": [{rows}]')
+    return "{" + ",\n ".join(parts) + "}\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -65,9 +65,11 @@ class ShardHistory:
         try:
             newest = self._bus.last_event()
         except BusError:
+            newest = None
+        if newest is None:
             yield from self._archived(after)
-            return
-        yield from self.entries(after, int(newest.id.partition("-")[0]) if newest else 0)
+        else:
+            yield from self.entries(after, int(newest.id.partition("-")[0]))
 
     def _archived(self, after: int) -> Iterator[EventEntry]:
         done = after

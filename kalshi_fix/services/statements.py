@@ -7,7 +7,7 @@ transfers = closing, or there is none. Pure; knows no file.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, frozen
 
@@ -20,6 +20,7 @@ from kalshi_fix.model import ExecType, OrdType
 from kalshi_fix.services.statement_books import BooksError, Day, Movement, Standing
 
 Row = tuple[str, ...]
+_ROWS_SHOWN_MAX: Final = 500  # of a table, on the page of text
 _MONEY: Final = ("Opening", "Trades", "Fees", "Settlements", "Transfers", "Closing")
 _SETTLED: Final = frozenset({"SETTLEMENT", "CORRECTION"})
 
@@ -265,12 +266,6 @@ def _drop_copy(parts: Iterable[ShardDay]) -> Table:
     return Table("drop_copy", columns, tuple(rows))
 
 
-def as_record(firm: str, date: int, tables: Sequence[Table]) -> dict[str, Any]:
-    """Everything in one object, for JSON."""
-    head = {"Firm": firm, "TradeDate": str(date)}
-    return {**head, **{table.name: table.records() for table in tables}}
-
-
 def as_text(title: str, tables: Sequence[Table]) -> str:
     """The tables as a person reads them."""
     return "\n".join([title, "=" * len(title), "", *(_table_text(table) for table in tables)])
@@ -279,9 +274,12 @@ def as_text(title: str, tables: Sequence[Table]) -> str:
 def _table_text(table: Table) -> str:
     if not table.rows:
         return f"{table.name}: none\n"
-    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    shown = table.rows[:_ROWS_SHOWN_MAX]
+    widths = [max(map(len, column)) for column in zip(table.columns, *shown, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (table.columns, tuple("-" * width for width in widths), *table.rows)
+        for row in (table.columns, tuple("-" * width for width in widths), *shown)
     ]
+    if len(shown) < len(table.rows):
+        lines.append(f"... {len(table.rows)} rows in all: {table.name}.csv")
     return "\n".join([table.name, *lines, ""])
