@@ -175,9 +175,41 @@ def sessions_credentials(
     session: str,
     password_scrypt: SessionCredentials = None,
     public_key: KeyFile = None,
+    keep_old: Annotated[
+        str | None, typer.Option(help="Seconds for which the old ones stay good as well.")
+    ] = None,
 ) -> None:
     """Change a session's password or key; who is connected stays."""
-    ask(ctx, "sessions.credentials", session=session, **_credentials(password_scrypt, public_key))
+    credentials = _credentials(password_scrypt, public_key)
+    ask(ctx, "sessions.credentials", session=session, keep_old=keep_old, **credentials)
+
+
+@sessions.command("access")
+def sessions_access(ctx: typer.Context) -> None:
+    """How sessions prove who they are, from where they may come, their calendars and throttles."""
+    ask(ctx, "sessions.access")
+
+
+@sessions.command("throttle")
+def sessions_throttle(
+    ctx: typer.Context,
+    *,
+    session: str,
+    tokens: Annotated[str | None, typer.Option(help="A second; 0 = no throttle.")] = None,
+    burst: Annotated[str | None, typer.Option(help="Tokens at once.")] = None,
+    cancel_tokens: Annotated[str | None, typer.Option(help="A second, for cancels.")] = None,
+    violations: Annotated[str | None, typer.Option(help="Before its Logout.")] = None,
+) -> None:
+    """Change a session's throttle; its next message obeys."""
+    ask(
+        ctx,
+        "sessions.throttle",
+        session=session,
+        tokens_per_second=tokens,
+        burst_tokens=burst,
+        cancel_tokens_per_second=cancel_tokens,
+        violations_before_logout=violations,
+    )
 
 
 @sessions.command("logout")

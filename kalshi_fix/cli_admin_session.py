@@ -145,7 +145,7 @@ class AdminSession:
     # --- answering
 
     def _end(self, request: Request, answer: Answer) -> NoReturn:
-        reading = request.operation in READINGS
+        reading = request.operation in READINGS or bool(answer.rows)
         if self.json:
             done = reading and answer.status == Status.DONE
             typer.echo(json.dumps(list(answer.rows) if done else _plain(answer)))

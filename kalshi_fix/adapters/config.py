@@ -48,6 +48,7 @@ _UNITS: Final[dict[type[Any], dict[str, Callable[[Any], Any]]]] = {
         "price_band": units.price,
         "halt_band": units.price,
     },
+    s.SessionSettings: {"old_credentials_until": units.instant},
     s.LimitSettings: {"limits": units.limits},
     s.SegmentSettings: {"limits": units.limits},
 }

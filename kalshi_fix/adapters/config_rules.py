@@ -284,8 +284,9 @@ def _credentials(key: str, session: SessionSettings, host: str) -> Faults:
             yield f"{key}.open_on_loopback: allowed only where edge.host is a loopback address"
     elif not session.password_scrypt and not session.public_key:
         yield f"{key}: allowed is password_scrypt, public_key or (on loopback) open_on_loopback"
-    if session.password_scrypt:
-        yield from _hash(f"{key}.password_scrypt", session.password_scrypt)
+    for name in ("password_scrypt", "old_password_scrypt"):
+        if getattr(session, name):
+            yield from _hash(f"{key}.{name}", getattr(session, name))
 
 
 def _hash(key: str, stored: str) -> Faults:

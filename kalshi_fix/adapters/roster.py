@@ -14,12 +14,20 @@ from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
+from kalshi_fix.adapters import units
 from kalshi_fix.adapters.config import ConfigError, structure_session
 from kalshi_fix.adapters.config_rules import check, complete
 from kalshi_fix.adapters.settings import LaneSettings, SessionSettings, Settings
 
 VERSION: Final = 1
 _PRIVATE: Final = 0o600
+# what a process that runs takes up
+CHANGEABLE: Final = frozenset(
+    {
+        "username", "password_scrypt", "public_key", "old_password_scrypt", "old_public_key",
+        "old_credentials_until", "throttle",
+    }
+)  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -78,9 +86,30 @@ class Roster:
 
     def _changed(self, session: SessionSettings) -> SessionSettings | None:
         entry = self.entries.get(session.name)
-        if entry is None:
+        if entry is not None and entry.kind != "change":
+            return None
+        return self.session(session)
+
+    def session(self, session: SessionSettings) -> SessionSettings:
+        """A session as it is now, of what it was at the start of the process that asks.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        entry = self.entries.get(session.name)
+        if entry is None or entry.kind == "remove":
             return session
-        return evolve(session, **entry.row) if entry.kind == "change" else None
+        row = dict(entry.row)
+        try:
+            if "throttle" in row:
+                row["throttle"] = evolve(session.throttle, **row["throttle"])
+            if "old_credentials_until" in row:
+                row["old_credentials_until"] = units.instant(row["old_credentials_until"])
+            if entry.kind == "add":  # who it is does not change any more
+                row = {name: value for name, value in row.items() if name in CHANGEABLE}
+            return evolve(session, **row)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self.path}: {session.name}: {error}") from error
 
     # --- changing: a new roster each time, so that one which is not allowed is simply forgotten
 
@@ -94,9 +123,10 @@ class Roster:
     def changing(self, name: str, row: Mapping[str, Any]) -> "Roster":
         """With other values of a session."""
         before = self.entries.get(name, Entry(kind="change"))
-        return evolve(
-            self, entries={**self.entries, name: evolve(before, row={**before.row, **row})}
-        )
+        merged = {**before.row, **row}
+        if "throttle" in row:
+            merged["throttle"] = {**before.row.get("throttle", {}), **row["throttle"]}
+        return evolve(self, entries={**self.entries, name: evolve(before, row=merged)})
 
     def removing(self, name: str) -> "Roster":
         """Without a session."""

@@ -227,6 +227,9 @@ class SessionSettings:
     username: str = ""  # "" = sender_comp_id
     password_scrypt: str = ""  # scrypt$n$r$p$salt$hash; "" = no password logon
     public_key: str = ""  # PEM of an Ed25519 or RSA key; "" = no signed logon
+    old_password_scrypt: str = ""  # good as well, so that nobody is locked out by a rotation ...
+    old_public_key: str = ""
+    old_credentials_until: int = 0  # ... until then, ns UTC
     open_on_loopback: bool = False  # no credentials; only where the edge listens on loopback
     cancel_on_disconnect: bool = False
     reset_on_logon: bool = False  # numbers start at 1 at every Logon, 141=Y or not

@@ -27,7 +27,7 @@ from kalshi_fix.messages.commands import Drain
 from kalshi_fix.processes.admin_checks import check_rows
 from kalshi_fix.processes.admin_drain import DrainWatch
 from kalshi_fix.processes.admin_metrics import AdminMetrics
-from kalshi_fix.processes.admin_roster import CHANGES, SessionRoster
+from kalshi_fix.processes.admin_roster import ACCESS, CHANGES, SessionRoster
 from kalshi_fix.processes.admin_shard import ShardLink
 from kalshi_fix.processes.admin_status import status_row
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
@@ -154,6 +154,8 @@ class AdminService:
             reading = is_reading(request)
             if reading:
                 answer = self._read(request)
+            elif request.operation == ACCESS:
+                answer = self._roster.access()
             elif request.operation in CHANGES:
                 answer = self._roster.carry_out(operator, request)
             else:

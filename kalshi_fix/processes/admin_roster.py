@@ -6,7 +6,9 @@ as scrypt hashes and public keys only, and go into the roster, never onto the bu
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from attrs import evolve
@@ -15,7 +17,8 @@ from kalshi_fix.adapters.config import ConfigError
 from kalshi_fix.adapters.edge.credentials import read_public_key
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.roster import Roster, lane_name
-from kalshi_fix.adapters.settings import Settings
+from kalshi_fix.adapters.settings import SessionSettings, Settings
+from kalshi_fix.model import NANOS
 from kalshi_fix.services import admin_fields as f
 from kalshi_fix.services.admin import Answer, InvalidRequestError, RefusedError, Request, Status
 from kalshi_fix.services.admin_fields import Reader
@@ -23,13 +26,21 @@ from kalshi_fix.services.admin_fields import Reader
 ADD: Final = "sessions.add"
 REMOVE: Final = "sessions.remove"
 CREDENTIALS: Final = "sessions.credentials"
-CHANGES: Final = frozenset({ADD, REMOVE, CREDENTIALS})
+THROTTLE: Final = "sessions.throttle"
+ACCESS: Final = "sessions.access"  # changes nothing
+CHANGES: Final = frozenset({ADD, REMOVE, CREDENTIALS, THROTTLE})
 
 _CREDENTIALS: Final[Mapping[str, Reader]] = {
     "username": f.optional_name,
     "password_scrypt": f.text,
     "public_key": f.pem,
 }
+_KEEP_OLD: Final = "keep_old"
+_BUCKETS: Final = (
+    "tokens_per_second", "burst_tokens", "cancel_tokens_per_second", "violations_before_logout",
+    "mass_cancels_per_second", "inquiries_per_second",
+)  # fmt: skip
+_THROTTLE: Final[Mapping[str, Reader]] = dict.fromkeys(_BUCKETS, f.count)
 # What the roster keeps of an added session, beside what the exchange is told.
 _OWN: Final[Mapping[str, Reader]] = {
     **_CREDENTIALS,
@@ -37,6 +48,8 @@ _OWN: Final[Mapping[str, Reader]] = {
     "microseconds": f.flag,
     "reset_on_logon": f.flag,
 }
+_FIELDS: Final = {ADD: _OWN, CREDENTIALS: _CREDENTIALS, THROTTLE: _THROTTLE}
+_KEEP_OLD_SECONDS_MAX: Final = 30 * 86_400
 _SHARED: Final = (
     "accounts", "segment", "message_types", "markets", "read_only", "cancel_on_disconnect",
     "cancel_scope", "cancel_keeps_gtc",
@@ -45,7 +58,7 @@ Change = Callable[[str, Request], Answer]
 
 
 class SessionRoster:
-    """Carries the three operations out, one at a time."""
+    """Carries the operations out, one at a time."""
 
     def __init__(
         self, configured: Settings, data: DataDir, change: Change, follow: Callable[[], bool]
@@ -84,25 +97,82 @@ class SessionRoster:
         is_known = any(session.name == name for session in settings.sessions)
         if is_known == (request.operation == ADD):
             raise RefusedError("SESSION_EXISTS" if is_known else "SESSION_NOT_FOUND")
-        own = _read(request, _OWN if request.operation == ADD else _CREDENTIALS)
+        own = _read(request, _FIELDS.get(request.operation, {}))
         told = evolve(
-            request, args={k: v for k, v in request.args.items() if k not in own and v is not None}
+            request,
+            args={
+                name: value
+                for name, value in request.args.items()
+                if name not in own and name != _KEEP_OLD and value is not None
+            },
         )
         if request.operation == ADD:
             told = evolve(told, args=_identity(told.args))
             changed = roster.adding(name, {**_row(told.args), **own}, self._configured)
         elif request.operation == REMOVE:
             changed = roster.removing(name)
+        elif not own:
+            raise InvalidRequestError("nothing to change is named")
+        elif request.operation == THROTTLE:
+            changed = roster.changing(name, {"throttle": own})
         else:
-            if not own:
-                raise InvalidRequestError("password_scrypt or public_key is missing")
-            changed = roster.changing(name, own)
+            kept = _kept(_named(settings, name), request.args.get(_KEEP_OLD))
+            changed = roster.changing(name, {**own, **kept})
         changed.apply(self._configured)  # refuses what is not allowed, before anything happens
         answer = self._change(operator, told)
         if answer.status != Status.DONE:
             return answer
         changed.save()
         return answer if self._follow() else evolve(answer, detail="in force after a restart")
+
+    def access(self) -> Answer:
+        """How every session proves who it is, from where it may come, and its throttle."""
+        settings = Roster.load(self._data.roster).apply(self._configured)
+        return Answer(status=Status.DONE, rows=tuple(map(_access, settings.sessions)))
+
+
+def _named(settings: Settings, name: str) -> SessionSettings:
+    return next(session for session in settings.sessions if session.name == name)
+
+
+def _kept(session: SessionSettings, keep_old: object) -> dict[str, Any]:
+    """The credentials that stay good beside the new ones, and until when; none unless wanted."""
+    seconds = 0 if keep_old is None else _seconds(keep_old)
+    until = time.time_ns() // NANOS + seconds
+    return {
+        "old_password_scrypt": session.password_scrypt if seconds else "",
+        "old_public_key": session.public_key if seconds else "",
+        "old_credentials_until": _iso(until) if seconds else 0,
+    }
+
+
+def _seconds(keep_old: object) -> int:
+    try:
+        seconds: int = f.count(keep_old)
+    except ValueError as error:
+        raise InvalidRequestError(f"{_KEEP_OLD}: {error}") from error
+    if seconds > _KEEP_OLD_SECONDS_MAX:
+        raise InvalidRequestError(f"{_KEEP_OLD}: allowed are {_KEEP_OLD_SECONDS_MAX} seconds")
+    return seconds
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _access(session: SessionSettings) -> dict[str, Any]:
+    until = session.old_credentials_until
+    return {
+        "session": session.name,
+        "password": bool(session.password_scrypt),
+        "public_key": bool(session.public_key),
+        "old_ones_until": _iso(until // NANOS) if until > time.time_ns() else "",
+        "open_on_loopback": session.open_on_loopback,
+        "addresses": list(session.addresses),
+        "certificate_required": session.certificate_required,
+        "calendar": session.calendar,
+        **{name: getattr(session.throttle, name) for name in _BUCKETS},
+    }
 
 
 def _read(request: Request, fields: Mapping[str, Reader]) -> dict[str, Any]:

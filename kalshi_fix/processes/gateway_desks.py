@@ -6,7 +6,7 @@ The only place that knows which service serves which role.
 import threading
 from collections.abc import Callable, Mapping
 
-from kalshi_fix.adapters.settings import SessionSettings, Settings, ThrottleSettings
+from kalshi_fix.adapters.settings import SessionSettings, Settings
 from kalshi_fix.fix.outbound import Reports
 from kalshi_fix.messages.events import Event, PositionSettled
 from kalshi_fix.model import Role
@@ -18,7 +18,7 @@ from kalshi_fix.services.order_entry import OrderEntry
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.post_trade import PostTrade
 from kalshi_fix.services.service import SessionView
-from kalshi_fix.services.throttle import Throttle, ThrottleLimits
+from kalshi_fix.services.throttle import Throttle
 
 _REJECTS_PER_START = 1_000_000_000  # ExecIDs of rejects made here never repeat over starts
 
@@ -27,13 +27,14 @@ def build_desks(
     settings: Settings,
     sessions: list[SessionSettings],
     views: Mapping[str, SessionView],
+    throttle: Throttle,
     *,
     gateway: str,
     boot: int,
     backlog: Callable[[str], int],
 ) -> dict[str, Desk]:
     """Role -> its service; roles that share one share the object."""
-    policy = Policy(Throttle({session.name: _limits(session.throttle) for session in sessions}))
+    policy = Policy(throttle)
     reports = [Reports(shard) for shard in range(len(settings.core.shards))]
     roles = {session.role for session in sessions}
     desks: dict[str, Desk] = {}
@@ -58,14 +59,3 @@ def _market_data(settings: Settings, policy: Policy, backlog: Callable[[str], in
         return service.on_event(event)
 
     return Desk(service, on_event, threading.Lock())
-
-
-def _limits(throttle: ThrottleSettings) -> ThrottleLimits:
-    return ThrottleLimits(
-        tokens_per_second=throttle.tokens_per_second,
-        burst_tokens=throttle.burst_tokens,
-        cancel_tokens_per_second=throttle.cancel_tokens_per_second,
-        violations_before_logout=throttle.violations_before_logout,
-        mass_cancels_per_second=throttle.mass_cancels_per_second,
-        inquiries_per_second=throttle.inquiries_per_second,
-    )

@@ -45,6 +45,7 @@ from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
 from kalshi_fix.processes.gateway_reader import EventReader
 from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.processes.gateway_replays import replayer_of
+from kalshi_fix.processes.gateway_roster import RosterWatch
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
 from kalshi_fix.processes.gateway_state import LaneState
@@ -91,13 +92,15 @@ class Lane:
         self._state = LaneState.load(around.data.lane(around.name) / "sessions.json")
         self._sessions = [s for s in around.settings.sessions if s.lane == around.name]
         self._views = {session.name: session_view(session) for session in self._sessions}
+        self._roster = RosterWatch(self._sessions, around.data, self._log)
         self._desks = build_desks(
             around.settings,
             self._sessions,
             self._views,
+            self._roster.throttle,
             gateway=around.name,
             boot=around.boot,
-            backlog=self._backlog,
+            backlog=lambda session: self.links[session].outbox.backlog(),
         )
         self.links: dict[str, Link] = {}
         self._arrivals = Arrivals(self._limits.arrival_seconds, self._limits.end_seconds)
@@ -278,16 +281,14 @@ class Lane:
             max_latency_seconds=self._limits.max_latency_seconds,
         )
         sessions = [engine_session(session) for session in self._sessions]
-        return Acceptor(sessions, settings, shell, self._count_failure, self._log)
+        failures = self._metrics.callback_exceptions
+        return Acceptor(sessions, settings, shell, lambda name: failures(name).inc(), self._log)
 
     def _lost(self, link: Link, cause: str) -> None:
         link.progress.skip_to(self._engine.expected_incoming(link.name))
         for book in self._books:
             book.mark(link.name)
         self._opener.lost(link, cause)
-
-    def _count_failure(self, callback: str) -> None:
-        self._metrics.callback_exceptions(callback).inc()
 
     def _link(self, session: SessionSettings) -> Link:
         engine = engine_session(session)
@@ -371,6 +372,7 @@ class Lane:
             books=self._books,
             acks=self._acks,
             calendars=self._calendars,
+            roster=self._roster,
             metrics=self._metrics,
             log=self._log,
         )
@@ -395,6 +397,3 @@ class Lane:
 
     def _deliver(self, session: str, message: FixMessage) -> None:
         self.links[session].outbox.put(Outgoing(message))
-
-    def _backlog(self, session: str) -> int:
-        return self.links[session].outbox.backlog()

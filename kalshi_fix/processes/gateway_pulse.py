@@ -19,6 +19,7 @@ from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_reader import EventReader
+from kalshi_fix.processes.gateway_roster import RosterWatch
 from kalshi_fix.processes.gateway_threads import start_thread
 from kalshi_fix.processes.gateway_watch import CoreWatch
 
@@ -41,6 +42,7 @@ class Pulse:
         books: Sequence[ConfirmedBook],
         acks: AckTimes,
         calendars: SessionCalendars,
+        roster: RosterWatch,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -52,6 +54,7 @@ class Pulse:
         self._books = books
         self._acks = acks
         self._calendars = calendars
+        self._roster = roster
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
@@ -109,6 +112,7 @@ class Pulse:
         while not self._stop.wait(POLL_SECONDS):
             self.poll()
             self._calendars.turn(time.time_ns())
+            self._roster.look()
             now = time.monotonic()
             for link in self._links.values():
                 link.outbox.check_stall(now)

@@ -13,6 +13,7 @@ from attrs import define, field
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, malformed, tag_needed
 from kalshi_fix.fix.tables import REQUIRED_TAG_MISSING, VALUE_IS_INCORRECT
+from kalshi_fix.messages.entitlement import covered_by_all
 from kalshi_fix.model import NANOS_PER_MS, MarketStatus, Reason
 from kalshi_fix.services.depth import Depth
 from kalshi_fix.services.market_data_messages import (
@@ -44,7 +45,8 @@ class ReferenceData:
     subscriptions_per_session_max: int
     exchange_paused: bool = field(default=False, init=False)
     _responses: int = field(default=0, init=False)
-    _lists: dict[str, str] = field(factory=dict, init=False)  # session -> SecurityReqID
+    # session -> SecurityReqID, and what the session may see
+    _lists: dict[str, tuple[str, SessionView]] = field(factory=dict, init=False)
     # session -> (SecurityStatusReqID, symbol) -> six decimals of a second
     _states: dict[str, dict[tuple[str, str], bool]] = field(factory=dict, init=False)
 
@@ -63,9 +65,10 @@ class ReferenceData:
         if fields[559] not in {_ONE_SYMBOL, _ALL_SECURITIES}:
             return self._list(fields[320], INVALID_REQUEST, [], at)
         if subscription == SUBSCRIBE:
-            self._lists[session.name] = fields[320]
+            self._lists[session.name] = fields[320], session
         wanted = [fields[55]] if fields[559] == _ONE_SYMBOL else sorted(self.depths)
-        found = [depth for symbol in wanted if (depth := self._defined(symbol)) is not None]
+        seen = (symbol for symbol in wanted if covered_by_all(session.markets, symbol))
+        found = [depth for symbol in seen if (depth := self._defined(symbol)) is not None]
         return self._list(fields[320], VALID_REQUEST if found else NO_INSTRUMENTS, found, at)
 
     def _defined(self, symbol: str) -> Depth | None:
@@ -122,7 +125,8 @@ class ReferenceData:
         """A market nobody knew: for everybody who subscribed to the list."""
         return [
             (session, message)
-            for session, request_id in self._lists.items()
+            for session, (request_id, view) in self._lists.items()
+            if covered_by_all(view.markets, depth.symbol)
             for message in self._list(request_id, VALID_REQUEST, [depth], depth.at)
         ]
 

@@ -27,7 +27,9 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     Role.DC: frozenset({tables.REPLAY_REQUEST}),
     Role.PT: frozenset(),
 }
-_ENTRIES: Final = frozenset({"D", "G"})  # a cancel is never refused for its market
+# Messages judged by the markets they name; a cancel is never refused for its market.
+_OF_MARKETS: Final = frozenset({"D", "G", "V", "x", "e"})
+_SYMBOL: Final = 55
 THROTTLE_WARNING: Final = "THROTTLE_80_PERCENT"
 
 
@@ -87,8 +89,8 @@ def _not_permitted(session: SessionView, message: FixMessage) -> Reason | None:
         return Reason.LISTENER_SESSION
     if session.message_types and msg_type not in {*session.message_types, tables.THROTTLE_REQUEST}:
         return Reason.NOT_ENTITLED
-    if session.markets and msg_type in _ENTRIES:
-        symbol = message.get(55)
-        if symbol and not covered_by_all(session.markets, symbol):
+    if session.markets and msg_type in _OF_MARKETS:
+        named = (value for tag, value in message.fields if tag == _SYMBOL and value)
+        if not all(covered_by_all(session.markets, symbol) for symbol in named):
             return Reason.NOT_ENTITLED
     return None

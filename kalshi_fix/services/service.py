@@ -37,7 +37,7 @@ class SessionView:
     microseconds: bool = False  # times with 6 decimals instead of 3
     read_only: bool = False
     message_types: tuple[str, ...] = ()  # () = all of the role
-    markets: tuple[tuple[str, ...], ...] = ()  # for orders: every set must hold the market
+    markets: tuple[tuple[str, ...], ...] = ()  # to trade or to see: every set must hold it
 
 
 @define(slots=True)

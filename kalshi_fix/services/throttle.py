@@ -131,6 +131,21 @@ class Throttle:
             if of_session.tokens_per_second
         }
 
+    def change(self, session: str, limits: ThrottleLimits) -> None:
+        """Other limits from the next message on; what was used up stays used up."""
+        before = self._states.get(session)
+        if not limits.tokens_per_second:
+            self._states.pop(session, None)
+            return
+        state = _state(limits)
+        if before is not None:
+            for name in ("orders", "cancels", "mass_cancels", "inquiries"):
+                old, new = getattr(before, name), getattr(state, name)
+                new.level, new.at = min(new.level, old.level), old.at
+            state.violations, state.warned = before.violations, before.warned
+            state.mass_status_since = before.mass_status_since
+        self._states[session] = state
+
     def take(self, session: str, msg_type: str, at: int) -> Verdict:
         """Charges one message of a session at ``at`` (ns)."""
         state = self._states.get(session)

@@ -1,5 +1,6 @@
 """Sessions made, changed and ended while the exchange runs; nobody else notices."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,16 @@ def test_a_session_is_added_used_and_changed(own: RunningSystem, bystander: Clie
     wait_until(lambda: can_log_on(client, reset=True), "a Logon of the new session")
     assert client.rest("n1").get(150) == "0"
 
+    renewed = ("sessions", "credentials", "NEW-RT", "--password-scrypt", second)
+    admin(own, *renewed, "--keep-old", "3600")
+    rows = json.loads(admin(own, "--json", "sessions", "access"))
+    assert [row["old_ones_until"] > "2" for row in rows if row["session"] == "NEW-RT"] == [True]
+    client.logout()
+    for password in ("two", "one"):  # both are good
+        client.password = password
+        wait_until(lambda: can_log_on(client, reset=True), f"a Logon with {password}")
+        if password == "two":
+            client.logout()
     admin(own, "sessions", "credentials", "NEW-RT", "--password-scrypt", second)
     assert client.rest("n2").get(150) == "0"  # who is connected stays
     admin(own, "sessions", "logout", "NEW-RT", "--text", "MOVING")
@@ -78,6 +89,24 @@ def test_a_session_is_added_used_and_changed(own: RunningSystem, bystander: Clie
     again = ("sessions", "add", "NEW-RT", "ALPHA", "RT", "--password-scrypt", first)
     assert "SESSION_EXISTS" in admin(own, *again, code=1)
     assert bystander.rest("b1").get(150) == "0"
+
+
+def test_a_live_session_obeys_another_throttle(own: RunningSystem, bystander: Client) -> None:
+    client = Client(own.port("RT"), "LOAD05-RT", "KalshiRT")
+    assert can_log_on(client, reset=True)
+    assert client.rest("t1").get(150) == "0"
+    admin(own, "sessions", "throttle", "LOAD05-RT", "--tokens", "1", "--burst", "20")
+    names = iter(range(1_000))
+
+    def order() -> str:
+        return client.rest(f"t-{next(names)}").get(58).partition(" ")[0]
+
+    wait_until(lambda: order() == "THROTTLED", "the new throttle")
+    admin(own, "sessions", "throttle", "LOAD05-RT", "--tokens", "0")
+    wait_until(lambda: order() == "", "no throttle")
+    assert [order() for _ in range(50)] == [""] * 50
+    assert bystander.rest("b2").get(150) == "0"
+    client.logout()
 
 
 def test_what_was_changed_outlives_a_restart_until_it_is_removed(own: RunningSystem) -> None:

@@ -188,7 +188,7 @@ def test_an_operation_is_its_command(operation: str, args: Any, command: object)
 
 def test_every_operation_stands_in_the_table_above() -> None:
     # these change a session that exists: tested below
-    verbs = ("enable", "disable", "remove", "credentials", "change")
+    verbs = ("enable", "disable", "remove", "credentials", "throttle", "change")
     tested = {row[0] for row in TABLE} | {f"sessions.{verb}" for verb in verbs}
     assert tested == set(OPERATIONS)
 
@@ -327,7 +327,7 @@ def test_reference_data_kill_switch_limits_and_pauses_reach_every_shard() -> Non
         "series.define", "segments.define", "limits.set", "kill", "unkill", "sessions.enable",
         "sessions.disable", "sessions.add", "sessions.remove", "sessions.change",
         "maintenance.announce", "maintenance.withdraw", "sessions.credentials", "sessions.logout",
-        "sessions.reset", "sessions.set-numbers", "drain",
+        "sessions.reset", "sessions.set-numbers", "sessions.throttle", "drain",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from test_logon_over_sockets import ed25519, refused, signed
 from kalshi_fix.adapters.edge.credentials import CredentialsError
 from kalshi_fix.adapters.passwords import hash_password
 from kalshi_fix.adapters.settings import SessionSettings, Settings
+from kalshi_fix.model import NANOS
 
 NEW_HASH = hash_password("new", n=2**10)
 
@@ -61,6 +62,38 @@ def test_a_new_key_replaces_the_old_one() -> None:
             assert await outcome(found, signed(old_sign)) == "accepted"
             found.edge.reload(with_sessions(settings, keyed(new_pem)))
             assert await outcome(found, signed(old_sign, t141="Y")) == "INVALID_CREDENTIALS"
+            assert await outcome(found, signed(new_sign)) == "accepted"
+
+    run(test)
+
+
+def test_old_credentials_are_good_beside_the_new_ones_until_their_time() -> None:
+    (old_pem, old_sign), (new_pem, new_sign) = ed25519(), ed25519()
+    settings = edge_settings(session("A-RT", "RT"))
+    old_hash = settings.sessions[0].password_scrypt
+
+    def rotated(until: int) -> SessionSettings:
+        return session(
+            "A-RT",
+            "RT",
+            password_scrypt=NEW_HASH,
+            public_key=new_pem,
+            old_password_scrypt=old_hash,
+            old_public_key=old_pem,
+            old_credentials_until=until,
+        )
+
+    async def test() -> None:
+        async with rig(settings) as found:
+            later = time.time_ns() + 3_600 * NANOS
+            found.edge.reload(with_sessions(settings, rotated(later)))
+            for good in (logon(), logon(t554="new"), signed(old_sign), signed(new_sign)):
+                assert await outcome(found, good) == "accepted"
+            assert await outcome(found, logon(t554="none", t141="Y")) == "INVALID_CREDENTIALS"
+            found.edge.reload(with_sessions(settings, rotated(time.time_ns() - 1)))
+            for gone in (logon(t141="Y"), signed(old_sign, t141="Y")):
+                assert await outcome(found, gone) == "INVALID_CREDENTIALS"
+            assert await outcome(found, logon(t554="new")) == "accepted"
             assert await outcome(found, signed(new_sign)) == "accepted"
 
     run(test)

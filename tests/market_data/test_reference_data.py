@@ -1,5 +1,5 @@
 import pytest
-from market_data_parts import AT, SYMBOL, System, text
+from market_data_parts import AT, SYMBOL, System, text, view
 
 from kalshi_fix.messages import events as e
 from kalshi_fix.services.market_data import MarketDataLimits
@@ -88,6 +88,17 @@ def test_who_subscribed_to_the_list_hears_of_new_markets(system: System) -> None
     system.ask("35=x|320=L1|559=4|263=2")
     system.tape.market("KXTEST-E")
     assert system.flow() == []
+
+
+def test_a_session_sees_only_the_markets_it_may_see(system: System) -> None:
+    session = view("ALPHA-MD")
+    session.markets = (("KXTEST-A", "KXNEW*"),)
+    answers = system.ask("35=x|320=L1|559=4|263=1", session)
+    assert [answer.get(55) for answer in answers] == ["KXTEST-A"]
+    system.tape.market("KXTEST-D")
+    assert system.flow() == []
+    system.tape.market("KXNEW-1")
+    assert [message.get(55) for message in system.flow()] == ["KXNEW-1"]
 
 
 STATES = [

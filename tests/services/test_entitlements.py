@@ -66,6 +66,25 @@ def test_orders_only_in_the_markets_permitted_cancels_everywhere(
     assert bool(reason(session, message(msg_type, [(55, symbol)]))[0]) is refused
 
 
+@pytest.mark.parametrize(
+    ("msg_type", "asked", "refused"),
+    [
+        ("V", [(55, "KXFED-26")], False),
+        ("V", [(55, "KXFED-26"), (55, "KXCPI-26")], True),
+        ("x", [(559, "0"), (55, "KXCPI-26")], True),
+        ("x", [(559, "4")], False),
+        ("e", [(55, "KXCPI-26")], True),
+    ],
+)
+def test_market_data_only_of_the_markets_permitted(
+    msg_type: str, asked: list[tuple[int, str]], refused: bool
+) -> None:
+    session = view(markets=("KXFED*",))
+    session.role = "MD"
+    expected = ("6", "NOT_ENTITLED") if refused else ("", "")
+    assert reason(session, message(msg_type, asked)) == expected
+
+
 @pytest.mark.parametrize("where", ["read_only", "segment_read_only"])
 def test_a_read_only_session_may_ask_and_change_nothing(where: str) -> None:
     session = view(**{where: True})

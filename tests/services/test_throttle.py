@@ -79,6 +79,19 @@ def test_violations_are_forgiven_once_the_bucket_is_full_again() -> None:
         assert not any(verdict.ends_session for verdict in verdicts)
 
 
+def test_other_limits_count_from_the_next_message_and_what_was_used_stays_used() -> None:
+    control = throttle(tokens_per_second=1, burst_tokens=100)
+    assert admitted(control, "D", 8) == 8
+    control.change("S", ThrottleLimits(tokens_per_second=1, burst_tokens=50))
+    assert admitted(control, "D", 10) == 2  # 20 of the 100 were left
+    control.change("S", ThrottleLimits(tokens_per_second=1_000, burst_tokens=1_000))
+    assert admitted(control, "D", 1, AT + NANOS // 100) == 1
+    control.change("S", ThrottleLimits(tokens_per_second=0))
+    assert admitted(control, "D", 1_000) == 1_000
+    control.change("S", ThrottleLimits(tokens_per_second=1, burst_tokens=10))
+    assert admitted(control, "D", 10) == 1
+
+
 def test_no_throttle_where_none_is_set() -> None:
     control = Throttle({"S": ThrottleLimits(tokens_per_second=0)})
     assert admitted(control, "D", 10_000) == 10_000

@@ -9,10 +9,12 @@ import asyncio
 import base64
 import binascii
 import hmac
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from attrs import evolve
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -43,6 +45,9 @@ class Credentials:
         self._edge: EdgeSettings = settings.edge
         self._hashes: dict[str, ScryptHash] = {}
         self._keys: dict[str, PublicKey] = {}
+        self._old_until: dict[str, int] = {}  # sessions under rotation, ns UTC
+        self._old_hashes: dict[str, ScryptHash] = {}
+        self._old_keys: dict[str, PublicKey] = {}
         self._nobodys_key = Ed25519PrivateKey.generate().public_key()
         self._nobodys_hash = _hash_of_nobody(COST)
         self.renew(settings)
@@ -57,12 +62,27 @@ class Credentials:
         """
         hashes: dict[str, ScryptHash] = {}
         keys: dict[str, PublicKey] = {}
+        old_hashes: dict[str, ScryptHash] = {}
+        old_keys: dict[str, PublicKey] = {}
         for session in settings.sessions:
             self._register(session, hashes, keys)
+            if session.old_credentials_until:
+                old = evolve(
+                    session,
+                    password_scrypt=session.old_password_scrypt,
+                    public_key=session.old_public_key,
+                )
+                self._register(old, old_hashes, old_keys)
         cost = max((known.n for known in hashes.values()), default=COST)
         if cost != self._nobodys_hash.n:
             self._nobodys_hash = _hash_of_nobody(cost)
         self._hashes, self._keys = hashes, keys
+        self._old_hashes, self._old_keys = old_hashes, old_keys
+        self._old_until = {
+            session.name: session.old_credentials_until
+            for session in settings.sessions
+            if session.old_credentials_until
+        }
 
     def _register(
         self,
@@ -103,21 +123,44 @@ class Credentials:
         return None if good and named else LogonReason.INVALID_CREDENTIALS
 
     def _signed(self, session: SessionSettings, logon: Logon) -> bool:
-        return verify_signature(
-            _of(self._keys, session, self._nobodys_key), logon.raw_data, logon.signed_text
-        ) and (session.name in self._keys)
+        found = [self._keys]
+        if self._is_any_old_good():  # asked of every session then: time tells nothing
+            found.append(self._old_keys if self._is_old_good(session) else {})
+        results = [
+            verify_signature(
+                _of(keys, session, self._nobodys_key), logon.raw_data, logon.signed_text
+            )
+            and session.name in keys
+            for keys in found
+        ]
+        return any(results)
 
     async def _password(self, session: SessionSettings, logon: Logon) -> bool:
-        known = _of(self._hashes, session, self._nobodys_hash)
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            right = await loop.run_in_executor(self._pool, known.matches, logon.password)
+            right = await self._matches(self._hashes, session, logon)
+            if not right and self._is_any_old_good():  # asked of every session, as above
+                old = self._old_hashes if self._is_old_good(session) else {}
+                right = await self._matches(old, session, logon)
         finally:
             self._waiting -= 1
         username = session.username or session.sender_comp_id
         named = hmac.compare_digest(logon.username.encode(), username.encode())
-        return right and named and session.name in self._hashes
+        return right and named
+
+    async def _matches(
+        self, hashes: Mapping[str, ScryptHash], session: SessionSettings, logon: Logon
+    ) -> bool:
+        known = _of(hashes, session, self._nobodys_hash)
+        loop = asyncio.get_running_loop()
+        right = await loop.run_in_executor(self._pool, known.matches, logon.password)
+        return right and session.name in hashes
+
+    def _is_old_good(self, session: SessionSettings) -> bool:
+        return time.time_ns() < self._old_until.get(session.name, 0)
+
+    def _is_any_old_good(self) -> bool:
+        return time.time_ns() < max(self._old_until.values(), default=0)
 
     def close(self) -> None:
         """Ends the pool's threads."""
