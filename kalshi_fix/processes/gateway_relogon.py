@@ -27,7 +27,9 @@ from kalshi_fix.adapters.fix_store import (
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.wire import decode, split_frames
 
-_ADMIN: Final = frozenset({"0", "1", "2", "3", "4", "5", "A"})
+# Administrative messages, and the ends of replays (U1): their RefSeqNum is all they say, and means
+# another message since the reset.
+_NOT_TOLD: Final = frozenset({"0", "1", "2", "3", "4", "5", "A", "U2", "U3"})
 _REF_SEQ_NUM: Final = 45  # of a number that means another message since the reset
 _CHUNK_BYTES: Final = 262_144
 
@@ -141,7 +143,7 @@ class SessionReplays:
             msg_type = msg_type_of(data)
             if not msg_type or (msg_type == "5" and number < below):
                 break
-            if msg_type not in _ADMIN:
+            if msg_type not in _NOT_TOLD:
                 found.append(data)
         found.reverse()
         return found
@@ -174,7 +176,7 @@ class SessionReplays:
         if replay is None or replay.is_finished or not self._began_anew(replay):
             return None
         stored = stored_newest_first(self.store, self.stem)
-        return replay, sum(msg_type_of(data) not in _ADMIN for _, data in stored)
+        return replay, sum(msg_type_of(data) not in _NOT_TOLD for _, data in stored)
 
     def bound(self, shard: str, opening: int) -> int | None:
         """Up to which event an opening's past is told or in the file.

@@ -28,7 +28,7 @@ from kalshi_fix.processes.core_archive import Archive
 from kalshi_fix.processes.event_history import HistoryError, ShardHistory
 from kalshi_fix.processes.gateway_intake import Incoming
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
-from kalshi_fix.processes.gateway_outgoing import Outgoing
+from kalshi_fix.processes.gateway_outgoing import Outgoing, StoreWriteError
 from kalshi_fix.processes.gateway_router import Desk
 from kalshi_fix.processes.gateway_threads import start_thread
 from kalshi_fix.services.drop_copy import DropCopy
@@ -193,6 +193,11 @@ class Replayer:
             self._refuse(replay, Reason.UNKNOWN_BEGIN_EXEC_ID)
         except (HistoryError, ArchiveError, OSError) as error:
             self._log.error("replay_failed", session=replay.incoming.link.name, error=str(error))
+            self._refuse(replay, Reason.REPLAY_FAILED)
+        except StoreWriteError:
+            raise  # the engine cannot store: nothing may be sent any more
+        except Exception:  # noqa: BLE001 - an event that cannot be read or rendered ends one replay
+            self._log.exception("replay_broken", session=replay.incoming.link.name)
             self._refuse(replay, Reason.REPLAY_FAILED)
         spent = time.monotonic() - started
         share = self._limits.cpu_percent

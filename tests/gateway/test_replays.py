@@ -5,7 +5,9 @@ from pathlib import Path
 from gateway.gateway_support import Client, Rig, rig, wait_until
 
 from kalshi_fix.adapters.archive import StreamArchive
+from kalshi_fix.adapters.bus import Entry
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.messages.batch import EventEntry
 
 AT_MS = 1_790_000_000_000  # of every report the small core makes
 SEGMENT_BYTES = 1_000
@@ -163,3 +165,38 @@ def test_a_report_just_told_can_be_asked_for_at_once(tmp_path: Path) -> None:
         first = copy.receive_until("8")
         copies, end = replayed(copy, first.get(17), first.get(17))
         assert (ids(copies), end.msg_type) == ([first.get(11)], "U2")
+
+
+def test_an_event_that_cannot_be_read_ends_its_replay_and_not_the_lane(tmp_path: Path) -> None:
+    with rig(tmp_path) as system:
+        trader, copy = traded(system, 3)
+        copy.log_on(reset=True)
+        entry = EventEntry(b"", 1, system.core.number, [("ALPHA", b"\xc1")], b"")
+        archive = StreamArchive(system.data.archive("s0"), "evt", SEGMENT_BYTES)
+        archive.open()
+        archive.append([Entry(f"{system.core.number}-0", entry.pack())])
+        archive.close()
+        system.store.connect("s0").trim("0-0", system.core.number + 1)
+        assert replayed(copy, "0")[1].get(58) == "REPLAY_FAILED"
+        trader.order("after it")
+        assert copy.receive_until("8").get(11) == "after it"
+
+
+def test_the_end_of_a_replay_is_not_told_again_to_who_began_its_numbers_anew(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path) as system:
+        trader, copy = traded(system, 2)
+        copy.log_on(reset=True)
+        replayed(copy, "0")
+        copy.drop()
+        wait_until(lambda: system.lane.links["ALPHA-DC"].outbox.is_away)
+        copy.log_on(reset=True, replay=True)
+        trader.order("after it")
+        kinds = []
+        while True:
+            message = copy.receive()
+            kinds.append(message.msg_type)
+            if message.get(11) == "after it" and message.get(97) != "Y":
+                break
+        assert set(kinds) == {"8"}

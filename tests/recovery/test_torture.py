@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from torture import Plan, Torture, report
+from torture import CLIENTS, Plan, Torture, report
 from torture_judge import Verdict
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
@@ -21,6 +21,8 @@ def test_nothing_is_lost_and_nothing_happens_twice_whatever_is_killed(tmp_path: 
     assert outcome.verdict.unanswered == 0, table
     assert outcome.verdict.orders > 500, table
     assert min(outcome.faults.values()) >= EACH, table
+    assert outcome.verdict.compared > 500, table
+    assert outcome.replays >= CLIENTS, table
 
 
 @pytest.mark.parametrize(
