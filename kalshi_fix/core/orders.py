@@ -30,8 +30,8 @@ def new_order(state: State, session: Session, command: NewOrder) -> None:
     market = state.markets.get(command.symbol)
     reason = desk.refusal
     account = desk.account
-    if not reason and market is not None and (market.excluded or desk.markets):
-        reason = risk.entitlement(desk, market)
+    if not reason and (desk.markets or (market is not None and market.excluded)):
+        reason = risk.entitlement(desk, command.symbol, market)
     if not reason:
         if (
             command.cl_ord_id in session.firm.ids

@@ -93,7 +93,7 @@ def _check_change(
     """Market and its state, attributes, price, quantity, limits."""
     market = order.position.market
     desk = state.desk(session, order.terms.account)
-    not_entitled = risk.entitlement(desk, market)
+    not_entitled = risk.entitlement(desk, market.symbol, market)
     if not_entitled or market.refusal:
         return not_entitled or market.refusal
     if expiry is None or command.ord_type != order.terms.ord_type:

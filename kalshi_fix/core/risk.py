@@ -107,12 +107,13 @@ def open_desk(state: State, session: Session, name: str) -> Desk:
     return desk
 
 
-def entitlement(desk: Desk, market: Market) -> str:
+def entitlement(desk: Desk, symbol: str, market: Market | None) -> str:
     """Whether the session and its segment may trade this market, and the account's owner may."""
-    if desk.markets and not covered_by_all(desk.markets, market.symbol):
+    if desk.markets and not covered_by_all(desk.markets, symbol):
         return R.NOT_ENTITLED.value
     account = desk.account
-    if market.excluded and account is not None and account.jurisdiction in market.excluded:
+    excluded = market.excluded if market is not None else ()
+    if excluded and account is not None and account.jurisdiction in excluded:
         return R.JURISDICTION_RESTRICTED.value
     return ""
 

@@ -34,6 +34,14 @@ def restricted(venue: Venue, order: dict[str, Any]) -> None:
     order["symbol"] = "R" if order["symbol"] == "M" else order["symbol"]
 
 
+def not_enabled(venue: Venue, _: dict[str, Any]) -> None:
+    venue.session("ALPHA", ("ALPHA", "ALPHA-2"), enabled=False)
+
+
+def permits_others(venue: Venue, _: dict[str, Any]) -> None:
+    venue.session("ALPHA", ("ALPHA", "ALPHA-2"), markets=("OTHER*",))
+
+
 def group_full(venue: Venue, order: dict[str, Any]) -> None:
     venue.group("ALPHA", 1, limit=1)
     venue.group("ALPHA", 4, "G1")
@@ -68,6 +76,8 @@ ROWS: list[tuple[int, str, str, Break]] = [
     (0, "SESSION_DISABLED", "exchange killed", admin(c.KillSwitch, "exchange", "", True)),
     (0, "ACCOUNT_NOT_FOUND", "no such account", how(account="NOBODY")),
     (0, "ACCOUNT_NOT_PERMITTED", "another firm's account", how(account="BRAVO")),
+    (0, "SESSION_DISABLED", "session disabled", not_enabled),
+    (0, "NOT_ENTITLED", "market not permitted", permits_others),
     (0, "JURISDICTION_RESTRICTED", "market excludes the firm", restricted),
     (1, "ORDER_ALREADY_EXISTS", "ClOrdID used", used_id),
     (1, "STALE_ORDER", "sent too long ago", how(sent_at=START - 31 * 10**9)),
@@ -76,6 +86,7 @@ ROWS: list[tuple[int, str, str, Break]] = [
     (2, "MARKET_CLOSED", "closed", how(symbol="C")),
     (2, "TRADING_PAUSED", "paused", how(symbol="P")),
     (2, "EXCHANGE_PAUSED", "exchange paused", admin(c.SetExchangeStatus, True)),
+    (2, "MAINTENANCE", "exchange drained", admin(c.Drain, 10**9, 10**9, False)),
     (3, "UNSUPPORTED_ORDER", "no such order type", how(ord_type=3)),
     (3, "UNSUPPORTED_ORDER", "post-only and immediate", how(inst=POST_ONLY, tif=3)),
     (3, "UNSUPPORTED_ORDER", "reduce-only that could rest", how(inst=REDUCE_ONLY)),
