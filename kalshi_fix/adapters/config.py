@@ -27,6 +27,9 @@ from kalshi_fix.adapters.config_rules import check, complete
 DEMO_CONFIG: Final = Path(__file__).resolve().parents[2] / "config" / "demo.toml"
 
 
+_TLS_FILES: Final = ("certificate", "key", "client_ca", "client_revoked")
+
+
 class ConfigError(Exception):
     """The configuration cannot be used. The message is one line for a person; exit code 2."""
 
@@ -106,7 +109,7 @@ def structure_session(row: Mapping[str, Any], source: str) -> s.SessionSettings:
 
 def _with_absolute_paths(settings: s.Settings, directory: Path) -> s.Settings:
     tls = settings.edge.tls
-    files = {name: getattr(tls, name) for name in ("certificate", "key", "client_ca")}
+    files = {name: getattr(tls, name) for name in _TLS_FILES}
     found: dict[str, Any] = {name: str(directory / file) for name, file in files.items() if file}
     return evolve(settings, edge=evolve(settings.edge, tls=evolve(tls, **found)))
 

@@ -37,6 +37,8 @@ def _tls(tls: TlsSettings) -> Iterator[str]:
         yield f"edge.tls.client_certificates: {tls.client_certificates!r} is not one of {allowed}"
     elif tls.client_certificates == "required" and not tls.client_ca:
         yield "edge.tls.client_certificates: 'required' is allowed only with edge.tls.client_ca"
+    if tls.client_revoked and not tls.client_ca:
+        yield "edge.tls.client_revoked: allowed only with edge.tls.client_ca"
     low, high = CHECK_SECONDS
     if not low <= tls.check_seconds <= high:
         yield f"edge.tls.check_seconds: {tls.check_seconds} is not within {low}..{high}"

@@ -47,6 +47,9 @@ class TlsSettings:
     certificate: str = ""  # with its intermediate ones; "" = no TLS
     key: str = ""  # readable by its owner alone
     client_ca: str = ""  # who signs clients' certificates; "" = none is asked for
+    client_revoked: str = (
+        ""  # what it has revoked, a CRL; out of date = no client certificate is good
+    )
     client_certificates: str = "optional"  # or "required" of every connection
     check_seconds: float = 5.0  # between two looks at the files
 

@@ -63,6 +63,29 @@ class Authority:
         path.with_suffix(".pem").write_bytes(_pem(certificate))
         return path
 
+    def revoke(self, *pairs: Path) -> Path:
+        """Writes the list of what this authority has revoked."""
+        now = dt.datetime.now(dt.UTC)
+        listed = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now - DAY)
+            .next_update(now + DAY)
+        )
+        for pair in pairs:
+            certificate = x509.load_pem_x509_certificate(pair.with_suffix(".pem").read_bytes())
+            listed = listed.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(certificate.serial_number)
+                .revocation_date(now - DAY)
+                .build()
+            )
+        path = self.directory / "revoked.pem"
+        fresh = path.with_suffix(".new")
+        signed = listed.sign(self.key, hashes.SHA256())
+        fresh.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        return fresh.replace(path)
+
     def client(self, pair: Path | None = None) -> ssl.SSLContext:
         """A client that trusts this authority and, with a pair, shows its own certificate."""
         context = ssl.create_default_context(cafile=str(self.file))

@@ -176,6 +176,34 @@ def test_a_certificate_of_a_strange_authority_gets_no_connection(
     run(test)
 
 
+def test_a_revoked_certificate_gets_no_connection_from_the_moment_the_list_says_so(
+    authority: Authority,
+) -> None:
+    lost = authority.client(authority.issue("lost", "A-RT"))
+    good = authority.client(authority.issue("good", "A-RT"))
+    settings = with_tls(authority, client_revoked=str(authority.revoke()), check_seconds=0.1)
+
+    async def test() -> None:
+        async with rig(settings) as found:
+            live = await logged_on(found, lost)
+            authority.revoke(authority.directory / "lost")
+            await until(lambda: "certificate_taken" in found.log.getvalue())
+            await gets_nothing(found, lost)
+            live.send(order(2))  # who is connected stays until an operator ends it
+            await until(lambda: found.engine.of("D"))
+            live.close()
+            await until(lambda: not found.count("edge_connections"))
+            await logged_on(found, good)
+
+    run(test)
+
+
+def test_a_list_of_revoked_certificates_that_is_none_is_refused(authority: Authority) -> None:
+    settings = with_tls(authority, client_revoked=str(authority.file)).edge.tls
+    with pytest.raises(CertificateError, match="cannot be used"):
+        Certificates(settings)
+
+
 def test_where_every_connection_needs_a_certificate_none_comes_in_without(
     authority: Authority,
 ) -> None:

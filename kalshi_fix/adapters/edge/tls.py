@@ -63,7 +63,8 @@ class Certificates:
 
 
 def _files(settings: TlsSettings) -> list[str]:
-    return [f for f in (settings.certificate, settings.key, settings.client_ca) if f]
+    names = (settings.certificate, settings.key, settings.client_ca, settings.client_revoked)
+    return [name for name in names if name]
 
 
 def load(settings: TlsSettings) -> tuple[ssl.SSLContext, float]:
@@ -98,8 +99,19 @@ def _trust(context: ssl.SSLContext, settings: TlsSettings) -> None:
         raise CertificateError(
             f"edge.tls: {settings.client_ca} cannot be used: {_why(error)}"
         ) from error
+    if settings.client_revoked:
+        _revoke(context, Path(settings.client_revoked))
     required = settings.client_certificates == "required"
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+
+
+def _revoke(context: ssl.SSLContext, revoked: Path) -> None:
+    try:
+        x509.load_pem_x509_crl(revoked.read_bytes())  # the library takes any file for an empty list
+        context.load_verify_locations(revoked)
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"edge.tls: {revoked} cannot be used: {_why(error)}") from error
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _no_password() -> str:
