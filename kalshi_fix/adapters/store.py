@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from kalshi_fix.adapters.bus import BusDownError, BusError
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.redis_bus import RedisBus
@@ -56,6 +58,13 @@ class Store:
             StoreUrlError: the configured URL is not one.
         """
         return cls(settings, store_url(settings, data))
+
+    def impatient(self, milliseconds: int) -> "Store":
+        """The same, for whoever must not wait longer than that for an answer."""
+        patience = min(milliseconds, self._settings.socket_timeout_ms)
+        connecting = min(milliseconds, self._settings.connect_timeout_ms)
+        changed = evolve(self._settings, socket_timeout_ms=patience, connect_timeout_ms=connecting)
+        return Store(changed, self.url)
 
     def bus(self, shard: str) -> RedisBus:
         """A bus for one thread."""

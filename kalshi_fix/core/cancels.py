@@ -119,6 +119,7 @@ def mass_cancel(state: State, session: Session, command: MassCancel) -> None:
             command.symbol,
             len(chosen),
             reason,
+            command.everywhere,
         )
     )
     if reason:

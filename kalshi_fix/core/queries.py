@@ -36,6 +36,7 @@ def report_status(  # noqa: PLR0917 - the fields of a status report
     total: int = 1,
     last: bool = True,
     mass: bool = False,
+    everywhere: tuple[int, ...] = (),
 ) -> None:
     """Reports an order as it is, without anything having happened to it."""
     terms = order.terms
@@ -58,6 +59,7 @@ def report_status(  # noqa: PLR0917 - the fields of a status report
             order.cum,
             order.leaves,
             order.notional,
+            everywhere,
         )
     )
 
@@ -86,6 +88,7 @@ def _report_nothing(
             0,
             0,
             0,
+            command.everywhere,
         )
     )
 
@@ -114,7 +117,7 @@ def query_order(state: State, session: Session, command: QueryOrder) -> None:
     if order is None:
         _report_nothing(state, session, command, command.cl_ord_id or "NONE")
     else:
-        report_status(state, session, order, command.request_id)
+        report_status(state, session, order, command.request_id, everywhere=command.everywhere)
 
 
 def _by_order_id(session: Session, command: QueryOrder) -> Order | None:
@@ -138,7 +141,14 @@ def query_orders(state: State, session: Session, command: QueryOrders) -> None:
         _report_nothing(state, session, command, "")
     for place, order in enumerate(found, 1):
         report_status(
-            state, session, order, command.request_id, len(found), place == len(found), mass=True
+            state,
+            session,
+            order,
+            command.request_id,
+            len(found),
+            place == len(found),
+            mass=True,
+            everywhere=command.everywhere,
         )
 
 
@@ -172,6 +182,7 @@ def query_positions(state: State, session: Session, command: QueryPositions) -> 
             state.date,
             account is not None,
             tuple(rows),
+            command.everywhere,
         )
     )
 
@@ -210,5 +221,6 @@ def query_collateral(state: State, session: Session, command: QueryCollateral) -
             command.request_id,
             reason,
             tuple(rows),
+            command.everywhere,
         )
     )

@@ -7,6 +7,8 @@ identity make a repeat harmless (bus, Command identity):
 * made by a process of ours: ``process, boot, counter``;
 * made by an operator: ``request_id``.
 
+``everywhere`` is set on what every shard is asked and answers: MsgSeqNum of the request, then the
+session's epoch in each shard. The answers carry it too, so that they are known to belong together.
 ``at`` is the writer's clock in nanoseconds UTC. Units as in ``kalshi_fix.model``.
 Field order is the wire order on the bus: append new fields at the end, with a default.
 """
@@ -139,6 +141,7 @@ class MassCancel:
     account: str  # "" = all
     firm_scope: bool
     lock: bool  # 20903=LOCK: also refuse the firm's new orders until an operator unlocks
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 @define(slots=True)
@@ -155,6 +158,7 @@ class QueryOrder:
     side: int
     request_id: str  # 790, echoed
     firm_scope: bool
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 @define(slots=True)
@@ -171,6 +175,7 @@ class QueryOrders:
     side: int  # 0 = both
     account: str  # "" = all
     firm_scope: bool
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 @define(slots=True)
@@ -198,6 +203,7 @@ class QueryPositions:
     request_id: str  # 710
     account: str
     symbol: str  # "" = all markets
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 @define(slots=True)
@@ -210,6 +216,7 @@ class QueryCollateral:
     at: int
     request_id: str  # 909
     account: str  # "" = all accounts the session may use
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 # --- made by a process of ours -----------------------------------------------------------------

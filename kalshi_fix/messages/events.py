@@ -136,6 +136,7 @@ class MassCanceled:
     symbol: str
     count: int
     reason: str
+    everywhere: tuple[int, ...] = ()  # of the request
 
 
 @define(slots=True)
@@ -162,6 +163,7 @@ class StatusReported:
     cum_qty: int
     leaves_qty: int
     notional: int
+    everywhere: tuple[int, ...] = ()  # of the request
 
 
 @define(slots=True)
@@ -194,6 +196,7 @@ class PositionsReported:
     trading_day: int
     permitted: bool
     rows: tuple[tuple[str, int, int, int, bool], ...]
+    everywhere: tuple[int, ...] = ()  # of the request
 
 
 @define(slots=True)
@@ -207,6 +210,7 @@ class CollateralReported:
     request_id: str
     reason: str  # "" or why nothing is reported
     rows: tuple[tuple[str, int, int, int], ...]
+    everywhere: tuple[int, ...] = ()  # of the request
 
 
 # --- ledger ------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
             settings=settings,
             data=data,
             connect=store.bus,
+            append=store.impatient(settings.gateway.stalled_core_ms).bus,
             metrics=metrics,
             log=log,
             machine_went_down=machine.went_down(),

@@ -4,11 +4,12 @@ Whatever fails while one message is translated answers that message. A number is
 that came of it is: commands durable, replies with the engine. Nothing here waits for the exchange.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.audit.records import Kind
@@ -44,6 +45,7 @@ class Incoming:
     number: int
     progress: Progress
     received_at: float
+    shards: int = 0  # it went to
     shards_left: int = 0  # that have not refused it
     is_in_doubt: bool = False  # perhaps taken before this process started
     request: Request | None = None  # until it has its first answer
@@ -79,6 +81,7 @@ class Intake:
     metrics: GatewayMetrics
     log: Log
     audit: Recorder = UNRECORDED
+    _fate: threading.Lock = field(factory=threading.Lock)  # of what goes to several shards
 
     def take(self, link: Link, text: str) -> None:
         """One message."""
@@ -127,8 +130,9 @@ class Intake:
     def _carry_out(self, incoming: Incoming, reaction: Reaction) -> None:
         replies = reaction.replies
         ways: list[tuple[Command, tuple[int, ...]]] = []
-        for command in reaction.commands:
-            shards = self.routes.of(command)
+        for made in reaction.commands:
+            shards = self.routes.of(made)
+            command = _for_all(made, incoming) if len(shards) > 1 else made
             if incoming.message.get(43) == "Y":
                 shards = self._not_passed(incoming, shards)
                 if not shards:
@@ -181,7 +185,7 @@ class Intake:
             tag = ANSWERED_BY.get(message.msg_type)
             if tag is not None:
                 self.acks.received(link.name, message.get(tag), request)
-        incoming.shards_left = len(shards)
+        incoming.shards = incoming.shards_left = len(shards)
         one_at_a_time = len(shards) == 1 and received_at - link.received_at > _QUIET_SECONDS
         for shard in shards:
             submission = Submission(
@@ -189,22 +193,39 @@ class Intake:
                 incoming.progress,
                 incoming.number,
                 lambda: self._not_taken(incoming),
+                lambda: self._is_tried_again(incoming),
                 is_in_doubt=incoming.is_in_doubt,
                 request=request,
             )
             writer = self.writers[shard]
             submit = writer.submit_now if one_at_a_time else writer.submit
-            if not submit(submission):
-                self._not_taken(incoming)
+            if not submit(submission) and self._not_taken(incoming):
+                submission.is_kept = self._is_tried_again(incoming)
+                submission.is_tried_again = None
+                writer.submit(submission)
 
-    def _not_taken(self, incoming: Incoming) -> None:
-        """Certainly not taken by one shard; said when that is so of all it went to."""
-        incoming.shards_left -= 1
-        if incoming.shards_left > 0:
+    def _not_taken(self, incoming: Incoming) -> bool:
+        """Certainly not taken by one shard; said when that is so of all it went to.
+
+        Until then it is kept (True): what one shard has carried out the others must as well.
+        """
+        with self._fate:
+            incoming.shards_left -= 1
+            if incoming.shards_left:
+                return True
+        for _ in range(incoming.shards - 1):
             incoming.progress.settle(incoming.number)
-            return
         self.acks.forget(incoming.link.name, incoming.message.get(11))
         incoming.reply(unavailable(incoming.message))
+        return False
+
+    def _is_tried_again(self, incoming: Incoming) -> bool:
+        """Whether what was kept is still to be taken."""
+        with self._fate:
+            if not incoming.shards_left:
+                return False
+            incoming.shards_left += 1
+            return True
 
     def _takes_orders(self, shards: tuple[int, ...]) -> bool:
         now = time.monotonic()
@@ -234,6 +255,15 @@ def _passed(incoming: Incoming) -> list[FixMessage]:
     if not cl_ord_id or cl_ord_id in incoming.link.reported_ids:
         return []
     return [unavailable(incoming.message)]
+
+
+def _for_all(command: Command, incoming: Incoming) -> Command:
+    """The command with what its answers are known by, where every shard gives one."""
+    if not hasattr(command, "everywhere"):
+        return command
+    question: Any = command
+    asked: Command = evolve(question, everywhere=(incoming.number, *incoming.progress.epochs))
+    return asked
 
 
 def _of_epoch(command: Command, epoch: int) -> Command:

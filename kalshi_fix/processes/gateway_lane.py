@@ -30,7 +30,7 @@ from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
-from kalshi_fix.processes.gateway_desks import build_desks
+from kalshi_fix.processes.gateway_desks import build_desks, gathering_of
 from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
 from kalshi_fix.processes.gateway_gauges import LaneGauges
 from kalshi_fix.processes.gateway_guard import SessionGuard
@@ -49,16 +49,14 @@ from kalshi_fix.processes.gateway_roster import RosterWatch
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
 from kalshi_fix.processes.gateway_state import LaneState
-from kalshi_fix.processes.gateway_threads import start_thread
 from kalshi_fix.processes.gateway_watch import CoreWatch
 from kalshi_fix.processes.gateway_writer import ShardWriter, WriterLimits
-from kalshi_fix.processes.market_data_feed import FeedTarget, MarketDataFeed
+from kalshi_fix.processes.market_data_feed import FeedTarget, MarketDataFeed, start_feeds
 from kalshi_fix.services.market_data import MarketData
 
 DICTIONARY: Final = Path(__file__).parents[2] / "specs" / "FIX44-server.xml"
 _SECRET_BYTES: Final = 24
 _STOP_SECONDS: Final = 5.0
-_FEED_SECONDS: Final = 5.0
 
 Connect = Callable[[str], Bus]
 
@@ -72,6 +70,7 @@ class Surroundings:
     settings: Settings
     data: DataDir
     connect: Connect  # a bus of a shard, for one thread
+    append: Connect | None = None  # one that gives up before a session has waited too long
     metrics: Metrics
     log: Log
     dictionary: Path = DICTIONARY
@@ -101,7 +100,10 @@ class Lane:
             gateway=around.name,
             boot=around.boot,
             backlog=lambda session: self.links[session].outbox.backlog(),
+            is_told=lambda session, cl_ord_id: cl_ord_id in self.links[session].reported_ids,
         )
+        gathered = around.data.lane(around.name) / "gathered"
+        self._gathering = gathering_of(self._desks, gathered, len(self._shards))
         self.links: dict[str, Link] = {}
         self._arrivals = Arrivals(self._limits.arrival_seconds, self._limits.end_seconds)
         self._books = [ConfirmedBook(self.links, index) for index in range(len(self._shards))]
@@ -153,11 +155,13 @@ class Lane:
         """
         doubtful = self._around.machine_went_down
         replay_the_rest(self.links, self._log)
+        places = [watch.bus.positions().get(self._process.name) for watch in self._watches]
+        self._pulse.recorded = [recorded.number if recorded else 0 for recorded in places]
+        if self._gathering is not None:
+            self._gathering.restore(self._pulse.recorded, self._log)
         for index, shard in enumerate(self._shards):
             router = self._routers[index]
-            recorded = self._watches[index].bus.positions().get(self._process.name)
-            position = recorded.number if recorded else 0
-            self._pulse.recorded[index] = position
+            recorded, position = places[index], self._pulse.recorded[index]
             take_up(self.links, self._state, shard, position)
             router.recovery = already_sent(
                 self.links,
@@ -240,7 +244,7 @@ class Lane:
 
     def _writer(self, index: int) -> ShardWriter:
         limits = WriterLimits.of(self._limits)
-        bus = self._around.connect(self._shards[index])
+        bus = (self._around.append or self._around.connect)(self._shards[index])
         collect = self._books[index].collect
         name = f"gateway:{self._around.name}"
         return ShardWriter(
@@ -373,6 +377,7 @@ class Lane:
             acks=self._acks,
             calendars=self._calendars,
             roster=self._roster,
+            gathering=self._gathering,
             metrics=self._metrics,
             log=self._log,
         )
@@ -387,13 +392,8 @@ class Lane:
         self._metrics.md_conflating.set_function(lambda: service.conflating_count)
         target = FeedTarget(service, desk.lock, self._deliver)
         spacing_ms = self._around.settings.market_data.spacing_ms
-        for shard in self._shards:
-            connect = partial(self._around.connect, shard)
-            feed = MarketDataFeed(connect, target, self._log, spacing_ms)
-            self._feeds.append(feed)
-            start_thread(f"market data {shard}", feed.run, self._log)
-        for feed in self._feeds:  # before a client may ask for a market it does not know yet
-            feed.loaded.wait(_FEED_SECONDS)
+        connects = {shard: partial(self._around.connect, shard) for shard in self._shards}
+        self._feeds = start_feeds(connects, target, self._log, spacing_ms)
 
     def _deliver(self, session: str, message: FixMessage) -> None:
         self.links[session].outbox.put(Outgoing(message))

@@ -16,6 +16,7 @@ from kalshi_fix.messages.commands import GatewayAlive
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
+from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_reader import EventReader
@@ -43,6 +44,7 @@ class Pulse:
         acks: AckTimes,
         calendars: SessionCalendars,
         roster: RosterWatch,
+        gathering: SavedGathering | None,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -55,6 +57,7 @@ class Pulse:
         self._acks = acks
         self._calendars = calendars
         self._roster = roster
+        self._gathering = gathering
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
@@ -95,8 +98,11 @@ class Pulse:
 
     def record_positions(self) -> None:
         """Writes them to the bus; a store that is away gets them later."""
+        positions = [self.position(shard) for shard in range(len(self._watches))]
+        if self._gathering is not None:
+            self._gathering.save(self.recorded)
         for shard, watch in enumerate(self._watches):
-            number = self.position(shard)
+            number = positions[shard]
             try:
                 watch.bus.set_position(self._process.name, number, time.time_ns())
             except BusError as error:

@@ -2,8 +2,8 @@
 
 The recorded position says from where to render again; the session's store says what of that was
 sent. Reports of one shard leave in order, so the first that is not found ends the search for its
-session. Rendering is pure, so equal content means the same report and no cursor tag is needed. Only
-answers that several shards gave together are not: rendered alone they look different.
+session. Rendering is pure, so equal content means the same report and no cursor tag is needed. What
+several shards answered together left when the last of them had: it is looked for anywhere.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from kalshi_fix.adapters.fix_store import Sent, content
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.model import ExecType
 
-_GATHERED: Final = frozenset({"8", "r", "AO", "AP", "BG", "BA"})
+_GATHERED: Final = frozenset({"r", "AO", "AP", "BG", "BA"})
 
 
 @define(slots=True)
@@ -42,6 +42,14 @@ class _Tail:
                 self.next = place + 1
                 return True
         return False
+
+    def find_anywhere(self, text: str) -> bool:
+        """Whether it stands anywhere, once more than it was asked for so far."""
+        places = self.places.get(text)
+        if not places:
+            return False
+        places.pop()
+        return True
 
 
 @define(slots=True)
@@ -78,15 +86,20 @@ class AlreadySent:
         """True also for what a new epoch has made history."""
         if number < self.resets.get(session, 0):
             return True
+        tail = self.tails.get(session)
+        text = content(message)
+        if self.are_gathered and _is_gathered(message):
+            return tail is not None and tail.find_anywhere(text)
         if session in self._done:
             return False
-        tail = self.tails.get(session)
-        if tail is not None and tail.find(content(message)):
+        if tail is not None and tail.find(text):
             return True
-        if self.are_gathered and message.msg_type in _GATHERED:
-            if message.msg_type != "8":
-                return False
-            if message.get(150) == ExecType.ORDER_STATUS:
-                return True  # one shard's word alone may be untrue: the client asks again
         self._done.add(session)
         return False
+
+
+def _is_gathered(message: FixMessage) -> bool:
+    """It left when the last shard had answered, so it is in no shard's order."""
+    if message.msg_type == "8":
+        return message.get(150) == ExecType.ORDER_STATUS
+    return message.msg_type in _GATHERED

@@ -37,7 +37,8 @@ class Submission:
     command: Command
     progress: Progress | None = None
     number: int = 0  # MsgSeqNum to settle when it is durable
-    refused: Callable[[], None] | None = None  # certainly not taken
+    refused: Callable[[], bool | None] | None = None  # certainly not taken; True: kept all the same
+    is_tried_again: Callable[[], bool] | None = None  # asked before what was kept so goes again
     is_kept: bool = False  # if certainly not taken, goes first when the store is back
     is_in_doubt: bool = False  # perhaps taken before: sent until it is taken, never refused
     request: Request | None = None  # whose time is measured
@@ -160,10 +161,11 @@ class ShardWriter:
     def _run(self) -> None:
         while True:
             first = self._queue.get()
+            kept, self._kept = self._kept, []
             with self._append_lock:
                 while self._waiting:
                     self._append(self._waiting.popleft())
-                submissions = self._gather(first)
+                submissions = self._gather(kept, first)
                 if submissions:
                     self._waiting.extend(self._packed(submissions))
                 while self._waiting:
@@ -171,12 +173,13 @@ class ShardWriter:
             if self._stop.is_set() and self._queue.empty():
                 return
 
-    def _gather(self, first: Submission | None) -> list[Submission]:
-        """The first and what waits behind it, kept ones before all."""
+    def _gather(self, kept: list[Submission], first: Submission | None) -> list[Submission]:
+        """What was kept, the first and what waits behind it, in the order it came in."""
+        since, self._kept = self._kept, []  # the first was ours already when these were refused
         if first is None:
+            self._kept = kept + since
             return []
-        submissions, self._kept = self._kept, []
-        submissions.append(first)
+        submissions = [*self._to_try_again(kept), first, *self._to_try_again(since)]
         while len(submissions) < self._limits.batch_max_commands:
             try:
                 item = self._queue.get_nowait()
@@ -185,6 +188,11 @@ class ShardWriter:
             if item is not None:
                 submissions.append(item)
         return submissions
+
+    def _to_try_again(self, kept: list[Submission]) -> list[Submission]:
+        found = [item for item in kept if item.is_tried_again is None or item.is_tried_again()]
+        self._dealt_with(len(kept) - len(found))
+        return found
 
     def _packed(self, submissions: list[Submission]) -> list[_Batch]:
         """As one entry, or as several where it would be too large."""
@@ -267,12 +275,10 @@ class ShardWriter:
         """Says so to whoever waits; returns how many are not kept for later."""
         refused = 0
         for submission in submissions:
-            if submission.is_kept:
+            if submission.is_kept or (submission.refused is not None and submission.refused()):
                 self._kept.append(submission)
-                continue
-            refused += 1
-            if submission.refused is not None:
-                submission.refused()
+            else:
+                refused += 1
         return refused
 
     def _dealt_with(self, count: int) -> None:

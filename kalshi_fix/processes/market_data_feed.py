@@ -6,7 +6,7 @@ entries are made good by reading books. What is sent to whom is the service's to
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from kalshi_fix.adapters.bus import Bus, BusError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.settings import MarketDataSettings
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.processes.gateway_threads import start_thread
 from kalshi_fix.services.market_data import MarketData, MarketDataLimits
 from kalshi_fix.services.market_data_format import (
     EXCHANGE_KEY,
@@ -29,6 +30,7 @@ from kalshi_fix.services.market_data_format import (
 _ENTRIES_PER_READ: Final = 100
 _BLOCK_MS: Final = 100  # also how often a session that was held back is looked at
 _RECONNECT_SECONDS: Final = 0.2
+_LOADED_SECONDS: Final = 5.0
 
 Deliver = Callable[[str, FixMessage], None]
 
@@ -141,3 +143,16 @@ class MarketDataFeed:
         with self._target.lock:
             for payload in books.values():
                 self._target.send(self._target.service.on_book(self.shard, payload))
+
+
+def start_feeds(
+    connects: Mapping[str, Callable[[], Bus]], target: FeedTarget, log: Log, spacing_ms: int
+) -> list[MarketDataFeed]:
+    """A feed per shard, loaded before a client may ask for a market it does not know yet."""
+    feeds = []
+    for shard, connect in connects.items():
+        feeds.append(feed := MarketDataFeed(connect, target, log, spacing_ms))
+        start_thread(f"market data {shard}", feed.run, log)
+    for feed in feeds:
+        feed.loaded.wait(_LOADED_SECONDS)
+    return feeds

@@ -28,25 +28,33 @@ _DIALECTS: Final = {
     for venue_tags in (False, True)
     for microseconds in (False, True)
 }
-# Answers to what may have been asked of every shard.
+# Answers to what may have been asked of every shard, and what shows that one will not come.
 _ANSWERS: Final = frozenset(
-    {e.MassCanceled, e.StatusReported, e.PositionsReported, e.CollateralReported}
+    {
+        e.MassCanceled,
+        e.StatusReported,
+        e.PositionsReported,
+        e.CollateralReported,
+        e.SessionChanged,
+    }
 )
 
 
 class OrderEntry:
     """The service of NR and RT sessions.
 
-    With more than one shard its caller lets one thread in at a time: answers are gathered here.
+    With more than one shard its caller lets one thread at a time into `on_event`: answers are
+    gathered here, and ``gather`` is the caller's to save and to restore.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a gateway has one of
         self,
         sessions: Mapping[str, SessionView],
         policy: Policy,
         gateway: str,
         reports: Sequence[Reports] = (),
         first_reject: int = 1,
+        gather: Gather | None = None,
     ) -> None:
         """Builds the service of one gateway.
 
@@ -56,13 +64,14 @@ class OrderEntry:
             gateway: Its name, for ExecIDs of rejects made here.
             reports: Renders, one per shard; services of one gateway may share them.
             first_reject: Number of the first such ExecID, above those of earlier starts.
+            gather: Of as many shards as there are reports.
         """
         self._sessions = sessions
         self._listeners = Audience(sessions, lambda view: view.listener)
         self._policy = policy
         self._gateway = gateway
         self._reports = tuple(reports) or (Reports(),)
-        self._gather = Gather(len(self._reports))
+        self.gather = gather or Gather(len(self._reports))
         self._reject_numbers = count(first_reject)
         self._routes: dict[type[Any], Callable[[Any, Reports], Delivery]] = {
             e.Execution: self._on_execution,
@@ -94,7 +103,6 @@ class OrderEntry:
             self._policy.throttle.abandoned(session.name, message.msg_type)
             refused = refusals.render(command, message, at, microseconds=session.microseconds)
             return Reaction([*replies, refused], [])
-        self._gather.asked(command)
         return Reaction(replies, [command])
 
     def on_failure(self, session: SessionView, message: FixMessage, at: int) -> Reaction:
@@ -107,16 +115,15 @@ class OrderEntry:
 
     def on_event(self, event: e.Event, shard: int = 0) -> Delivery:
         """(session, message) of every session here that this event concerns, in order."""
-        route = self._routes.get(type(event))
-        if route is None:
-            if type(event) in SESSION_EVENTS:
-                self._listeners.changed()
-            return []
-        if type(event) not in _ANSWERS:
-            return route(event, self._reports[shard])
+        kind = type(event)
+        if kind in SESSION_EVENTS:
+            self._listeners.changed()
+        if kind not in _ANSWERS:
+            route = self._routes.get(kind)
+            return route(event, self._reports[shard]) if route is not None else []
         found: Delivery = []
-        for at_shard, answer in self._gather.take(event, shard):
-            found += route(answer, self._reports[at_shard])
+        for at_shard, answer in self.gather.take(event, shard):
+            found += self._routes[type(answer)](answer, self._reports[at_shard])
         return found
 
     def _on_execution(self, event: e.Execution, reports: Reports) -> Delivery:

@@ -17,6 +17,7 @@ from kalshi_fix.adapters.memory_bus import MemoryBus
 from kalshi_fix.core import sessions
 from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.processes import gateway_intake
+from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_pulse import Pulse
@@ -130,6 +131,13 @@ def _nothing_was_sent(_was_sent: Any) -> Any:
     return broken
 
 
+def _never_in_doubt(_is_in_doubt: Any) -> Any:
+    def broken(_self: Link, *_message: object) -> bool:
+        return False
+
+    return broken
+
+
 def _never_passed(_is_passed: Any) -> Any:
     def broken(_self: Link, *_place: int) -> bool:
         return False
@@ -140,6 +148,13 @@ def _never_passed(_is_passed: Any) -> Any:
 def _nothing_to_replay(_since_logout: Any) -> Any:
     def broken(_self: SessionReplays) -> list[bytes]:
         return []
+
+    return broken
+
+
+def _nothing_gathered(_restore: Any) -> Any:
+    def broken(_self: SavedGathering, *_saved: object) -> None:
+        return None
 
     return broken
 
@@ -199,6 +214,14 @@ BREAKAGES: Final = {
         1,
         ("gateway_killed",),
     ),
+    "in-doubt": Breakage(
+        "what a dead process may have passed on is never refused",
+        Link,
+        "is_in_doubt",
+        _never_in_doubt,
+        448,
+        ("append_late", "append_refused", "killed_in_doubt"),
+    ),
     "passed": Breakage(
         "a number that a shard has passed without it is refused, not forgotten",
         Link,
@@ -212,8 +235,17 @@ BREAKAGES: Final = {
         SessionReplays,
         "_since_logout",
         _nothing_to_replay,
-        1,
+        5,
         ("numbers_reset",),
+    ),
+    "gathered": Breakage(
+        "a shard's answer that waits for another's outlives the gateway",
+        SavedGathering,
+        "restore",
+        _nothing_gathered,
+        1,
+        ("gateway_killed",),
+        2,
     ),
     "shard-epochs": Breakage(
         "each shard counts its own epochs",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _TRIP_NANOS: Final = 150_000  # one way, up to
 _LATE_MS: Final = 1_500  # a request that was given up is carried out within
+_LATE_MS_AFTER_DEATH: Final = 10_000  # long enough for its sender's successor to ask again
 
 
 class Witness(Protocol):
@@ -69,6 +70,10 @@ class SimulatedStore:
 
     def of(self, *_settings: object) -> SimulatedStore:
         """The one store there is."""
+        return self
+
+    def impatient(self, _milliseconds: int) -> SimulatedStore:
+        """Every request has its end here."""
         return self
 
     def bus(self, shard: str) -> SimulatedBus:
@@ -259,10 +264,11 @@ class SimulatedBus:
         if fate == "down":
             machine.sleep(self._trip())
             raise BusDownError("the connection was refused")
+        is_killed = self._perhaps_kill()
         if fate == "late":
-            late = machine.random.randrange(_LATE_MS) * NANOS_PER_MS
+            most = _LATE_MS_AFTER_DEATH if is_killed else _LATE_MS
+            late = machine.random.randrange(most) * NANOS_PER_MS
             machine.after(late, partial(_outcome, action))
-        self._perhaps_kill()
         machine.sleep(machine.random.randrange(1, 200) * NANOS_PER_MS)
         raise OutcomeUnknownError("no answer in time")
 
@@ -280,13 +286,15 @@ class SimulatedBus:
             raise OutcomeUnknownError("the connection broke before the answer")
         return value
 
-    def _perhaps_kill(self) -> None:
+    def _perhaps_kill(self) -> bool:
         """The worst moment to die: something was sent, and nobody knows what became of it."""
         machine = self._machine
-        if self._store.faults.happens("killed_in_doubt"):
+        is_killed = self._store.faults.happens("killed_in_doubt")
+        if is_killed:
             machine.note("fault", f"killed_in_doubt {machine.process.name}")
             soon = machine.random.randrange(200) * NANOS_PER_MS
             machine.after(soon, partial(machine.kill, machine.process))
+        return is_killed
 
     def _trip(self) -> int:
         return self._machine.random.randrange(20_000, _TRIP_NANOS)

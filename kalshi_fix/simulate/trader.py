@@ -42,7 +42,6 @@ class Trader:
     session: ClientSession = field(init=False)
     book: Book = field(init=False)
     received: list[FixMessage] = field(factory=list)
-    may_mass_cancel: bool = True
     is_trading: bool = True
     is_connecting: bool = False
     logons: int = 0
@@ -152,7 +151,7 @@ class Trader:
             self._replace(self.machine.random.choice(living))
         elif chance < 0.98:
             self.ask(self.machine.random.choice(list(self.book.orders)))
-        elif self.may_mass_cancel:
+        else:
             self._mass_cancel()
 
     def _order(self) -> None:

@@ -121,8 +121,6 @@ class World:
         for session in self.settings.sessions:
             pace = self.machine.random.choice((80, 160, 320))
             trader = Trader(self.machine, session, self.edge, self.faults, symbols, pace)
-            # what was gathered of several shards is forgotten by a restart (`services.gather`)
-            trader.may_mass_cancel = len(self.settings.core.shards) == 1
             self.traders.append(trader)
 
     @property

@@ -109,6 +109,26 @@ def test_without_fsync_a_killed_store_loses_no_acknowledged_order(start: Start) 
     session.close()
 
 
+def test_a_store_that_hangs_holds_no_session_up(start: Start) -> None:
+    """A client whose order is on its way to it is told 380=4 for the next one, not a timeout on."""
+    system = start(toml=configuration(store="socket_timeout_ms = 120000"))
+    session = client(system, "ONE-RT")
+    accepted(session)
+    stores = system.processes("valkey-server")
+    for pid in stores:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        in_doubt = send_order(session)
+        found = refused(session)
+        assert found.get(380) == UNAVAILABLE
+        assert found.get(379) != in_doubt
+    finally:
+        for pid in stores:
+            os.kill(pid, signal.SIGCONT)
+    assert report(session, lambda m: m.get(11) == in_doubt).get(150) == "0"
+    session.close()
+
+
 OUTAGE_SECONDS = 12.0  # a gateway counts as dead after 5 s of the exchange's clock
 
 

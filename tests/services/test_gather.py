@@ -1,5 +1,7 @@
 """A request that went to two shards is answered once."""
 
+from typing import Any
+
 from attrs import evolve
 from fix.fix_samples import (
     ALPHA,
@@ -15,13 +17,15 @@ from fix.fix_samples import (
 
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Reports
-from kalshi_fix.messages.events import Event
+from kalshi_fix.messages.events import Event, SessionChanged
+from kalshi_fix.services.gather import Gather
 from kalshi_fix.services.order_entry import OrderEntry
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.throttle import Throttle
 
 LINE = evolve(STATUS, mass=True, request_id="s1", total=1, last=True)
 NONE = evolve(NO_ORDERS, request_id="s1")
+EVERYWHERE = (2, 1, 1)  # MsgSeqNum of the request, and the session's epoch in each shard
 
 
 def two_shards() -> OrderEntry:
@@ -31,10 +35,30 @@ def two_shards() -> OrderEntry:
 def answers(
     msg_type: str, change: dict[int, str | None], *events: tuple[Event, int]
 ) -> list[list[FixMessage]]:
-    """What is sent after each event (with its shard) once the request is on its way."""
+    """What is sent after each event (with its shard), all of them answers to one request."""
     service = two_shards()
     assert service.on_message(ALPHA, request(msg_type, change), AT).commands
-    return [[message for _, message in service.on_event(*event)] for event in events]
+    asked = EVERYWHERE if not change or 55 not in change else ()
+    return [
+        said(service, evolve(event, number=number, everywhere=asked), shard)
+        for number, (event, shard) in enumerate(events, 1)
+    ]
+
+
+def said(service: OrderEntry, event: Event, shard: int) -> list[FixMessage]:
+    return [message for _, message in service.on_event(event, shard)]
+
+
+def canceled(number: int, tag: tuple[int, ...] = EVERYWHERE, count: int = 2) -> Any:
+    return evolve(MASS_CANCELED, number=number, everywhere=tag, count=count)
+
+
+def opened(number: int, *, epoch: int = 1, high_water: int = 0) -> SessionChanged:
+    return SessionChanged(
+        number, AT, "ALPHA", "ALPHA-RT", "gw", 1, "c1", is_open=True, epoch=epoch, confirmed=0,
+        high_water=high_water, cancel_on_disconnect=False, listener=False, venue_tags=False,
+        settlement_reports=False, signed_at=0, reason="",
+    )  # fmt: skip
 
 
 def test_a_mass_cancel_is_counted_over_all_shards() -> None:
@@ -87,22 +111,83 @@ def test_positions_and_collateral_are_put_together() -> None:
     assert collateral[1].get(899) == "1800.0000"
 
 
-def test_after_a_restart_answers_go_out_one_by_one() -> None:
+def test_the_answers_themselves_say_that_they_belong_together() -> None:
+    """So a gateway that has just started, and never saw the request, gathers them as well."""
     service = two_shards()
-    assert len(service.on_event(MASS_CANCELED, 0) + service.on_event(MASS_CANCELED, 1)) == 2
+    assert said(service, canceled(1), 0) == []
+    assert [m.get(533) for m in said(service, canceled(1), 1)] == ["4"]
 
 
 def test_the_same_question_may_be_asked_again() -> None:
     service = two_shards()
-    for _ in range(2):
-        assert service.on_message(ALPHA, request("q"), AT).commands
-        service.on_event(MASS_CANCELED, 0)
-        assert len(service.on_event(MASS_CANCELED, 1)) == 1
+    for number in (1, 2):
+        assert said(service, canceled(number, (number, 1, 1)), 0) == []
+        assert len(said(service, canceled(number, (number, 1, 1)), 1)) == 1
+
+
+def test_what_was_held_is_taken_back_and_what_was_told_is_not_told_again() -> None:
+    before = two_shards()
+    said(before, canceled(5), 0)
+    said(before, canceled(6, (3, 1, 1)), 0)
+    assert said(before, canceled(7, (3, 1, 1)), 1)
+    held = before.gather.held()
+    assert len(held) == 3
+
+    after = two_shards()
+    after.gather.restore(held, [6, 6])  # the second shard's answer will be read again
+    assert [m.get(533) for m in said(after, canceled(7, (3, 1, 1)), 1)] == ["4"]
+    assert [m.get(533) for m in said(after, canceled(8), 1)] == ["4"]
+
+    again = two_shards()
+    again.gather.restore(held, [6, 7])  # all of it was told
+    assert [m.get(533) for m in said(again, canceled(8), 1)] == ["4"]
+    assert len(again.gather.held()) == 2
+
+
+def test_an_answer_that_is_read_again_counts_once() -> None:
+    service = two_shards()
+    assert said(service, canceled(5), 0) == []
+    assert said(service, canceled(5), 0) == []
+    assert [m.get(533) for m in said(service, canceled(5), 1)] == ["4"]
+
+
+def test_what_was_told_is_held_until_the_positions_are_behind_it() -> None:
+    service = two_shards()
+    said(service, canceled(5), 0)
+    said(service, canceled(9), 1)
+    service.gather.release([5, 8])
+    assert len(service.gather.held()) == 2
+    service.gather.release([5, 9])
+    assert service.gather.held() == []
+
+
+def test_the_same_number_after_a_reset_is_another_request() -> None:
+    service = two_shards()
+    assert said(service, canceled(1, (2, 1, 1)), 0) == []
+    assert said(service, canceled(9, (2, 2, 2), count=1), 1) == []
+    assert said(service, canceled(2, (2, 1, 1)), 0) == []  # of the epoch that has ended
+    assert [m.get(533) for m in said(service, canceled(3, (2, 2, 2)), 0)] == ["3"]
+
+
+def test_a_shard_that_has_passed_a_mass_cancel_without_it_is_not_waited_for() -> None:
+    service = two_shards()
+    said(service, canceled(1), 0)
+    assert said(service, opened(2, high_water=1), 1) == []
+    assert [m.get(533) for m in said(service, opened(3, high_water=2), 1)] == ["2"]
+    assert said(service, canceled(4), 1) == []
+
+
+def test_with_a_reset_everywhere_nothing_is_waited_for() -> None:
+    service = two_shards()
+    said(service, canceled(1), 0)
+    said(service, opened(2, epoch=2), 0)
+    assert len(service.gather.held()) == 1
+    said(service, opened(2, epoch=2), 1)
+    assert service.gather.held() == []
 
 
 def test_what_waits_is_bounded() -> None:
-    service = two_shards()
-    service._gather._waiting_max = 10
+    gather = Gather(2, waiting_max=10)
     for number in range(100):
-        service.on_message(ALPHA, request("BB", {909: f"c{number}"}), AT)
-    assert len(service._gather._waiting) == 10
+        gather.take(canceled(number, (number, 1, 1)), 0)
+    assert len(gather.held()) == 10
