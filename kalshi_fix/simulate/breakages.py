@@ -219,7 +219,7 @@ BREAKAGES: Final = {
         Link,
         "is_in_doubt",
         _never_in_doubt,
-        448,
+        162,
         ("append_late", "append_refused", "killed_in_doubt"),
     ),
     "passed": Breakage(
@@ -243,7 +243,7 @@ BREAKAGES: Final = {
         SavedGathering,
         "restore",
         _nothing_gathered,
-        1,
+        89,
         ("gateway_killed",),
         2,
     ),

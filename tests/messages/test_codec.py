@@ -16,6 +16,7 @@ BY_TYPE = {
     "int": NUMBERS,
     "str": TEXT,
     "bool": st.booleans(),
+    "tuple[int, ...]": st.lists(NUMBERS, max_size=3).map(tuple),
     "tuple[str, ...]": st.lists(TEXT, max_size=3).map(tuple),
     "dict[str, int]": st.dictionaries(TEXT, NUMBERS, max_size=3),
 }
