@@ -37,6 +37,8 @@ DEFAULT_DATA: Final = Path("var")
 TOOLS: Final = {
     "client": "kalshi_fix.cli_client",
     "decode": "kalshi_fix.cli_decode",
+    "why": "kalshi_fix.cli_why",
+    "audit": "kalshi_fix.cli_audit",
     "admin": "kalshi_fix.cli_admin",
     "simulate": "kalshi_fix.cli_simulate",
     "statements": "kalshi_fix.cli_statements",

@@ -184,6 +184,34 @@ def _place(entry_id: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def placed_entries(path: Path) -> Iterator[tuple[int, Entry]]:
+    """A segment's entries with their places in the file, as far as it is written.
+
+    Raises:
+        ArchiveError: the file is damaged or of a newer version.
+    """
+    found = _Segment()
+    place = _HEAD.size
+    for entry in _frames(path, found):
+        yield place, entry
+        place = found.good
+
+
+def entry_at(path: Path, place: int) -> Entry:
+    """The entry at a place that `placed_entries` gave.
+
+    Raises:
+        ArchiveError: it is damaged.
+    """
+    with path.open("rb") as file:
+        file.seek(place)
+        length, checksum, id_length = _FRAME.unpack(file.read(_FRAME.size))
+        body = file.read(length)
+    if crc32(body) != checksum:
+        raise ArchiveError(f"archive {path}: damaged at byte {place}")
+    return Entry(body[:id_length].decode(), body[id_length:])
+
+
 def _scan(path: Path) -> _Segment:
     """Reads a file to its end."""
     found = _Segment()

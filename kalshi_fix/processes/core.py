@@ -177,6 +177,7 @@ class CoreProcess:
                     clock.leading.set()
                     archivist.leading.set()
                 assert clock.is_alive(), "the clock ticks as long as the core runs"
+            archivist.finish()
         finally:
             clock.stop()
             archivist.stop()

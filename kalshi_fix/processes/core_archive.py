@@ -26,6 +26,7 @@ from kalshi_fix.processes.core_snapshots import (
     read_head,
 )
 
+FINISH_SECONDS: Final = 5.0
 READ_ENTRIES: Final = 50  # each may be 64 kB
 COMMANDS: Final = "cmd"
 EVENTS: Final = "evt"
@@ -103,6 +104,8 @@ class Archivist:
         self._metrics = metrics
         self._log = log
         self._stopping = threading.Event()
+        self._cut = threading.Event()  # ends a round that is under way
+        self._finishes = False
         self._is_failing = False
         self._trimmed = ("", 0)
         self._slowest = ""
@@ -117,13 +120,22 @@ class Archivist:
     def stop(self) -> None:
         """Ends the thread and its connection."""
         self._stopping.set()
+        if self._finishes:
+            self._thread.join(FINISH_SECONDS)
+        self._cut.set()
         self._bus.close()
         self._thread.join(5)
+
+    def finish(self) -> None:
+        """A clean stop is coming: one last round, so that what stays behind is whole."""
+        self._finishes = True
 
     def _run(self) -> None:
         while not self._stopping.wait(self._seconds):
             if self.leading.is_set():
                 self._turn()
+        if self._finishes and self.leading.is_set():
+            self._turn()
         self._close(in_order=True)
         self._bus.close()
 
@@ -134,7 +146,7 @@ class Archivist:
             self._is_failing = False
         except (BusError, OSError, ArchiveError) as error:
             self._close()  # what is in doubt is read again
-            if self._stopping.is_set():
+            if self._cut.is_set():
                 return
             self._metrics.errors.inc()
             if not self._is_failing:
@@ -185,7 +197,7 @@ class Archivist:
         """Up to what is committed; what is not may still be lost with the store."""
         end = parse_id(self._bus.state().offset.entry_id)
         archive = self._archive.commands
-        while not self._stopping.is_set():
+        while not self._cut.is_set():
             found = self._bus.read_commands(archive.last_id or "0-0", READ_ENTRIES, 0)
             committed = [entry for entry in found if parse_id(entry.id) <= end]
             archive.append(committed)
@@ -196,7 +208,7 @@ class Archivist:
 
     def _archive_events(self) -> None:
         archive = self._archive.events
-        while not self._stopping.is_set():
+        while not self._cut.is_set():
             last = number_of(archive.last_id)
             found = self._bus.read_events(last, READ_ENTRIES, 0)
             for entry in found:

@@ -369,10 +369,10 @@ class Outbox:
 
     def _hand_over(self, item: Outgoing) -> None:
         message = item.message
-        if not self._engine.send(self.session, message):
-            raise StoreWriteError(f"the engine cannot store for {self.session}")
         connection = self._connection if self._is_connected else ""  # "": only stored
         self._audit.record(Kind.OUT, self.session, connection, message, (item.shard, item.number))
+        if not self._engine.send(self.session, message):
+            raise StoreWriteError(f"the engine cannot store for {self.session}")
         self._metrics.sent(message)
         if item.request is not None:
             item.request.answered_at = time.monotonic()

@@ -30,6 +30,7 @@ from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store, external_url
 from kalshi_fix.adapters.store_server import DataLock, StoreServer, StoreServerError
 from kalshi_fix.processes.admin import AdminService
+from kalshi_fix.processes.audit_tender import Tender
 from kalshi_fix.processes.exit_codes import CLEAN, CONFIGURATION, refuse
 from kalshi_fix.processes.followers import Followers
 from kalshi_fix.processes.minder import Minder, ask_readyz, ready_when_running
@@ -101,6 +102,7 @@ class Supervisor:
         HostGauges(self.metrics, data.root, settings.capacity.resident_bytes_max)
         self._meters = SupervisorMetrics(self.metrics)
         self._counted: dict[str, int] = {}
+        self._tender = Tender(data.root, settings.audit.keep_days, self.metrics, self._log)
 
     def ready(self) -> str:
         """Nothing while every process is ready, else the first that is not."""
@@ -232,6 +234,7 @@ class Supervisor:
                     return False
             self._count()
             self._followers.turn()
+            self._tender.turn()
             if done():
                 return True
             if time.monotonic() > tell_at and self.ready():
@@ -284,6 +287,7 @@ class Supervisor:
         """Against the start order, each phase together; the admin service outlives the gateways."""
         if self._running:
             self._screen.progress("stopping ...")
+        self._tender.stop()
         if self._admin is not None:
             self._admin.close()
         for phase in reversed(Phase):
