@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim bench mutations docs torture outage conformance fuzz clean
+.PHONY: setup run test lint format sim audit bench mutations docs torture outage conformance fuzz clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -31,6 +31,9 @@ bench: setup
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_core.py
 	@$(BIN)/python tools/bench_edge.py
+
+audit: setup
+	@$(BIN)/python tools/audit.py
 
 mutations: setup
 	@$(BIN)/python tools/mutations.py

@@ -60,8 +60,8 @@ def registered(settings: Settings) -> dict[str, list[Registered]]:
     ArchiveMetrics.of(core)
     ExchangeGauges(core)
     MessageRate(core, "core", 1)
-    TrailMetrics.of(gateway)
-    TrailMetrics.of(edge)
+    for name in ("core", "gateway", "edge", "supervisor"):
+        TrailMetrics.of(found[name])
     GatewayMetrics(gateway, settings)
     LaneGauges(gateway, {}, AckTimes(1), (), ())
     MarketDataMeters(found["marketdata"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kalshi_fix.adapters import children
 from kalshi_fix.adapters.logs import Log
-from kalshi_fix.adapters.metrics import Metrics
+from kalshi_fix.adapters.metrics import Counter
 from kalshi_fix.processes.audit_tend import pending
 
 if TYPE_CHECKING:
@@ -23,15 +23,13 @@ STOP_SECONDS: Final = 2.0
 class Tender:
     """See the module. `turn` it from the main thread: children die with the thread they are of."""
 
-    def __init__(self, root: Path, keep_days: int, metrics: Metrics, log: Log) -> None:
+    def __init__(self, root: Path, keep_days: int, errors: Counter, log: Log) -> None:
         self._root = root
         self._keep_days = keep_days
         self._log = log
         self._look_at = time.monotonic() + LOOK_SECONDS
         self._child: subprocess.Popen[bytes] | None = None
-        self._errors = metrics.counter(
-            "audit_chain_errors_total", "Times a complete audit segment was found damaged [0]"
-        )
+        self._errors = errors
 
     def turn(self) -> None:
         """Starts it when it is due, takes note of its end."""

@@ -102,7 +102,9 @@ class Supervisor:
         HostGauges(self.metrics, data.root, settings.capacity.resident_bytes_max)
         self._meters = SupervisorMetrics(self.metrics)
         self._counted: dict[str, int] = {}
-        self._tender = Tender(data.root, settings.audit.keep_days, self.metrics, self._log)
+        self._tender = Tender(
+            data.root, settings.audit.keep_days, self._meters.audit_chain_errors, self._log
+        )
 
     def ready(self) -> str:
         """Nothing while every process is ready, else the first that is not."""

@@ -13,3 +13,6 @@ class SupervisorMetrics:
         self.restarts = metrics.counters(
             "fixgw_process_restarts_total", "Restarts since the system started [0]", process
         )
+        self.audit_chain_errors = metrics.counter(
+            "audit_chain_errors_total", "Times a sealed audit segment could not be looked after [0]"
+        )

@@ -83,10 +83,10 @@ def _pack(rows: list[Row]) -> bytes:
 
 def unpack(payload: bytes) -> list[Row]:
     """The rows of a block."""
-    rows: list[Row] = msgpack.unpackb(
+    rows: tuple[Row, ...] = msgpack.unpackb(
         payload, use_list=False, strict_map_key=False, unicode_errors="surrogatepass"
     )
-    return rows
+    return list(rows)
 
 
 def first_kind(content: bytes) -> int:
