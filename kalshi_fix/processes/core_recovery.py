@@ -62,10 +62,24 @@ def recover(
         replica.trading_day = snapshot.trading_day
         log.info("snapshot_loaded", snapshot=str(path), last_event=snapshot.last_event)
         return replica
-    first = bus.read_events(0, 1, 0)
-    if first and EventEntry.unpack(first[0].payload).first != 1:
+    if _is_trimmed(bus, archived):
         return _from_archive(bus, archived, Replica(new(), quarantined), log)
     return Replica(new(), quarantined)
+
+
+def _is_trimmed(bus: Bus, archived: Callable[[], Iterable[Entry]]) -> bool:
+    """Whether the streams no longer hold their beginning.
+
+    Events may all be there, kept for a slow reader, when commands are not.
+    """
+    events = bus.read_events(0, 1, 0)
+    if events and EventEntry.unpack(events[0].payload).first != 1:
+        return True
+    commands = bus.read_commands("0-0", 1, 0)
+    for number, entry in enumerate(archived()):
+        if commands and entry.id == commands[0].id:
+            return number > 0
+    return False
 
 
 def _from_archive(

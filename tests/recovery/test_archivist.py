@@ -161,6 +161,19 @@ def test_without_any_snapshot_a_trimmed_shard_is_rebuilt_from_the_archive(shard:
     assert core.replica.state_hash == shard.core.replica.state_hash
 
 
+def test_commands_may_be_trimmed_where_a_slow_reader_keeps_every_event(shard: Shard) -> None:
+    shard.bus.set_position("gateway:gw1", 0, time.time_ns())
+    for _ in range(3):
+        shard.trade()
+        shard.snapshot()
+    shard.keep()
+    assert shard.first_event_kept() == 2  # the first entry
+    assert shard.bus.read_commands("0-0", 1, 0)[0] != next(shard.archive.commands.read())
+    for path in shard.snapshots.newest_first():
+        path.unlink()
+    assert shard.restart().replica.state_hash == shard.core.replica.state_hash
+
+
 def test_a_trimmed_shard_without_snapshot_and_archive_is_refused(shard: Shard) -> None:
     for _ in range(3):
         shard.trade()

@@ -120,9 +120,9 @@ class Relay:
         batch = self._reader.feed(data)
         if batch.count:
             assert self._engine is not None, "nothing is passed on before the engine is there"
+            self._audit.record(Kind.IN, self._session, self.connection, batch.forward)
             self._engine.write(batch.forward)
             self._around.meters.count_in(batch.count, len(batch.forward))
-            self._audit.record(Kind.IN, self._session, self.connection, batch.forward)
         if batch.garbled:
             self._left_out(batch)
         if batch.halt is not None:
@@ -203,8 +203,8 @@ class Relay:
         """A chunk of the engine's stream: passed on as it is."""
         if self._mute:
             return
-        self.client.write(data)
         self._audit.record(Kind.OUT, self._session, self.connection, data)
+        self.client.write(data)
         self._written += len(data)
         seen = self._tail + data
         not_counted = max(0, len(self._tail) - len(_CHECKSUM_FIELD) + 1)
