@@ -130,6 +130,8 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("gateway", "store_tail_messages"): (1, 100_000_000),
     ("gateway", "arrival_seconds"): (0.1, 60),
     ("gateway", "end_seconds"): (0.01, 10),
+    ("gateway", "quiet_after_ms"): (0, 60_000),
+    ("gateway", "quiet_spacing_us"): (0, 100_000),
     ("gateway", "resend_messages_max"): (1, 1_000_000_000),
     ("gateway", "resend_messages_per_minute"): (1, 1_000_000_000),
     ("gateway", "admin_faults_max"): (1, 1_000_000),

@@ -119,6 +119,8 @@ class GatewaySettings:
     replay_cpu_percent: int = 25  # of a processor that reading and rendering them may use
     replay_waiting_max: int = 500  # messages waiting for a client: its replay pauses
     unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
+    quiet_after_ms: int = 20  # a lane that has asked for nothing for so long ...
+    quiet_spacing_us: int = 1_000  # ... reads events that keep coming no more often than that
 
 
 @frozen(kw_only=True)

@@ -26,6 +26,7 @@ WRITER: Final = "admin"
 READER: Final = "admin"
 READ_COUNT: Final = 200  # entries at a time
 READ_BLOCK_MS: Final = 500
+SPACING_SECONDS: Final = 0.02
 RETRY_SECONDS: Final = 0.2
 
 
@@ -202,6 +203,8 @@ class ShardLink:
             return
         for entry in entries:
             self._take(EventEntry.unpack(entry.payload))
+        if entries:
+            self._stopping.wait(SPACING_SECONDS)  # nobody here is in such a hurry
 
     def _load(self) -> None:
         view, self._state_hash = self._saved.load(self._events)

@@ -42,7 +42,7 @@ from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
 from kalshi_fix.processes.gateway_outbox import Outbox
 from kalshi_fix.processes.gateway_outgoing import OutboxLimits, Outgoing
 from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
-from kalshi_fix.processes.gateway_reader import EventReader
+from kalshi_fix.processes.gateway_reader import EventReader, Spacing
 from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.processes.gateway_replays import replayer_of
 from kalshi_fix.processes.gateway_roster import RosterWatch
@@ -133,9 +133,10 @@ class Lane:
         )
         self._opener = self._build_opener()
         self._routers = [self._router(index) for index in range(len(self._shards))]
+        parts = zip(self._shards, self._routers, self._writers, strict=True)
         self._readers = [
-            EventReader(around.connect(shard), router, self._log)
-            for shard, router in zip(self._shards, self._routers, strict=True)
+            EventReader(around.connect(shard), router, Spacing.of(self._limits, writer), self._log)
+            for shard, router, writer in parts
         ]
         self._pulse = self._build_pulse()
         buses = [around.connect(shard) for shard in self._shards]

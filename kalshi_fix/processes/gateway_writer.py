@@ -105,6 +105,7 @@ class ShardWriter:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.is_available = True  # False while the store does not take anything
+        self.appended_at = 0.0  # when it was last given something to append, monotonic
 
     def start(self) -> None:
         """Starts the thread."""
@@ -225,6 +226,7 @@ class ShardWriter:
     def _try(self, batch: _Batch) -> _Outcome:
         """One attempt. What was in doubt before stays so until it succeeds."""
         started = time.perf_counter()
+        self.appended_at = time.monotonic()
         try:
             self._bus.append_commands(batch.payload)
         except BusDownError as error:
