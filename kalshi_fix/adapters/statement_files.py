@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from kalshi_fix.services.statements import Table, as_text
 
@@ -20,8 +21,14 @@ _BEING_WRITTEN: Final = ".new"
 
 
 def directory_of(root: Path, firm: str, date: int, occasion: str) -> Path:
-    """Where a firm's files of a day are: ``START`` or ``END``."""
-    return root / firm / str(date) / occasion
+    """Where a firm's files of a day are: ``START`` or ``END``.
+
+    A name may hold anything printable: what could lead elsewhere is written as in a URL.
+    """
+    name = quote(firm, safe="")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    return root / name / str(date) / occasion
 
 
 def publish(directory: Path, firm: str, date: int, tables: Sequence[Table]) -> bool:

@@ -264,3 +264,10 @@ def test_a_page_of_text_for_people(rig: Rig) -> None:
         x for x in events if isinstance(x, e.Execution) and x.firm == "ALPHA" and x.last_qty
     )
     assert Reports(0).exec_id(fill.at, fill.number) in page
+
+
+@pytest.mark.parametrize("firm", ["..", "../elsewhere", "/etc", ".books", "A/B"])
+def test_no_name_of_a_firm_leads_elsewhere(tmp_path: Path, firm: str) -> None:
+    where = files.directory_of(tmp_path, firm, DATE, files.END).resolve()
+    assert where.parent.parent.parent == tmp_path.resolve()
+    assert where.parent.parent.name[0] != "."
