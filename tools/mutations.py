@@ -187,6 +187,57 @@ MUTATIONS: Final = (
         "    change = payout - paid\n    state.ledger.cash",
     ),
     Mutation(
+        "a bust leaves the last price", "busts.py",
+        "market.last_price, market.previous_price = last.price, last.price_before",
+        "market.previous_price = last.price_before",
+    ),
+    Mutation(
+        "a bust leaves the volume", "busts.py",
+        "    market.volume -= record.quantity\n", "",
+    ),
+    Mutation(
+        "a timer that was taken back still strikes", "clock.py",
+        "if entry == lifecycle.next_deadline(market):",
+        "if lifecycle.next_deadline(market) and lifecycle.next_deadline(market) <= state.clock:",
+    ),
+    Mutation(
+        "NO is paid what YES is worth", "settlement.py",
+        "-quantity * (plain.PRICE_UNIT - value)", "-quantity * value",
+    ),
+    Mutation(
+        "who determined may confirm", "settlement.py",
+        "if market.proposer == command.operator:", "if market.proposer == command.why:",
+    ),
+    Mutation(
+        "a dispute lets the timer run", "settlement.py",
+        '    market.settle_at = 0\n    market.proposer = ""\n    lifecycle',
+        '    market.proposer = ""\n    lifecycle',
+    ),
+    Mutation(
+        "ended orders are forgotten a day early", "lookup.py",
+        "order.ended_day < state.day_count - 1", "order.ended_day < state.day_count",
+    ),
+    Mutation(
+        "a replace passes the kill switch", "replaces.py",
+        "if not risk.may_trade(state, session):",
+        "if not session.enabled:",
+    ),
+    Mutation(
+        "a drain lets orders in", "state.py",
+        'return Reason.MAINTENANCE.value if self.draining else ""', 'return ""',
+    ),
+    Mutation(
+        "a deleted group keeps its orders", "groups.py",
+        "    group.triggered = True\n    _answer(state, session, command, group)\n"
+        "    cancel_all(state, group)\n\n\ndef _trigger_now",
+        "    group.triggered = True\n    _answer(state, session, command, group)\n"
+        "\n\ndef _trigger_now",
+    ),
+    Mutation(
+        "a request id may be used for something else", "admin.py",
+        'if asked not in {"", content}:', 'if asked == "":',
+    ),
+    Mutation(
         "the effective time goes back", "clock.py",
         "    if at > state.at:", "    if at != state.at:",
     ),
