@@ -190,6 +190,18 @@ def sessions_access(ctx: typer.Context) -> None:
     ask(ctx, "sessions.access")
 
 
+@sessions.command("calendar")
+def sessions_calendar(
+    ctx: typer.Context,
+    session: str,
+    calendar: Annotated[
+        str, typer.Argument(help='Of the configuration; "none"; "" = its role\'s.')
+    ],
+) -> None:
+    """Change when a session closes; it begins with the next close."""
+    ask(ctx, "sessions.calendar", session=session, calendar=calendar)
+
+
 @sessions.command("throttle")
 def sessions_throttle(
     ctx: typer.Context,

@@ -25,7 +25,7 @@ _PRIVATE: Final = 0o600
 CHANGEABLE: Final = frozenset(
     {
         "username", "password_scrypt", "public_key", "old_password_scrypt", "old_public_key",
-        "old_credentials_until", "throttle",
+        "old_credentials_until", "throttle", "calendar",
     }
 )  # fmt: skip
 

@@ -27,8 +27,9 @@ ADD: Final = "sessions.add"
 REMOVE: Final = "sessions.remove"
 CREDENTIALS: Final = "sessions.credentials"
 THROTTLE: Final = "sessions.throttle"
+CALENDAR: Final = "sessions.calendar"
 ACCESS: Final = "sessions.access"  # changes nothing
-CHANGES: Final = frozenset({ADD, REMOVE, CREDENTIALS, THROTTLE})
+CHANGES: Final = frozenset({ADD, REMOVE, CREDENTIALS, THROTTLE, CALENDAR})
 
 _CREDENTIALS: Final[Mapping[str, Reader]] = {
     "username": f.optional_name,
@@ -47,8 +48,14 @@ _OWN: Final[Mapping[str, Reader]] = {
     "addresses": f.names,
     "microseconds": f.flag,
     "reset_on_logon": f.flag,
+    "calendar": f.text,
 }
-_FIELDS: Final = {ADD: _OWN, CREDENTIALS: _CREDENTIALS, THROTTLE: _THROTTLE}
+_FIELDS: Final[Mapping[str, Mapping[str, Reader]]] = {
+    ADD: _OWN,
+    CREDENTIALS: _CREDENTIALS,
+    THROTTLE: _THROTTLE,
+    CALENDAR: {"calendar": f.text},
+}
 _KEEP_OLD_SECONDS_MAX: Final = 30 * 86_400
 _SHARED: Final = (
     "accounts", "segment", "message_types", "markets", "read_only", "cancel_on_disconnect",
@@ -115,6 +122,8 @@ class SessionRoster:
             raise InvalidRequestError("nothing to change is named")
         elif request.operation == THROTTLE:
             changed = roster.changing(name, {"throttle": own})
+        elif request.operation == CALENDAR:
+            changed = roster.changing(name, own)
         else:
             kept = _kept(_named(settings, name), request.args.get(_KEEP_OLD))
             changed = roster.changing(name, {**own, **kept})

@@ -73,21 +73,35 @@ class SessionCalendars:
         log: Log,
     ) -> None:
         self._path = path
+        self._links = links
+        self._settings = settings
         self._process = process
         self._engine = engine
         self._shards = len(settings.core.shards)
         self._log = log
         self._done: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         self._sessions: dict[str, _Session] = {}
-        for name, link in links.items():
-            calendar = calendar_of(settings, link.settings)
-            if calendar is not None:
-                window = calendar.window(time.time_ns())
-                self._sessions[name] = _Session(link, calendar, window)
-        for name, session in self._sessions.items():  # new to a calendar: begins with the next
-            self._done.setdefault(name, session.window.closed_at)
+        for link in links.values():
+            self._follow(link, link.settings)
         if self._sessions:
             self._save()
+
+    def change(self, settings: SessionSettings) -> None:
+        """A session has another calendar, or none any more; that one's next close is its first."""
+        self._sessions.pop(settings.name, None)
+        self._done.pop(settings.name, None)
+        self._follow(self._links[settings.name], settings)
+        self._save()
+        self._log.info("calendar_changed", session=settings.name, calendar=settings.calendar)
+
+    def _follow(self, link: Link, settings: SessionSettings) -> None:
+        calendar = calendar_of(self._settings, settings)
+        if calendar is None:
+            return
+        window = calendar.window(time.time_ns())
+        # new to a calendar: begins with the next close
+        self._done.setdefault(link.name, window.closed_at)
+        self._sessions[link.name] = _Session(link, calendar, window)
 
     def turn(self, at: int) -> None:
         """Does what is due; ``at`` in ns UTC."""
@@ -119,7 +133,7 @@ class SessionCalendars:
         """A shard's answer to a reset of ours."""
         if event.operator != OPERATOR:
             return
-        for session in self._sessions.values():
+        for session in tuple(self._sessions.values()):
             if session.asked == event.request_id:
                 session.answers[shard] = event.reason
 

@@ -118,7 +118,8 @@ class Pulse:
         while not self._stop.wait(POLL_SECONDS):
             self.poll()
             self._calendars.turn(time.time_ns())
-            self._roster.look()
+            for session in self._roster.look():
+                self._calendars.change(session)
             now = time.monotonic()
             for link in self._links.values():
                 link.outbox.check_stall(now)

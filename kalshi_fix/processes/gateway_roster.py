@@ -1,7 +1,8 @@
-"""What operators change about a lane's live sessions, taken up without a restart: their throttles.
+"""What operators change about a lane's live sessions, taken up without a restart.
 
-The roster file is looked at when it has changed; the next message obeys. What cannot be read
-changes nothing. What the exchange keeps of a session comes by its events, not from here.
+The roster file is looked at when it has changed; the next message obeys another throttle, and
+another calendar is handed on. What cannot be read changes nothing. What the exchange keeps of a
+session comes by its events, not from here.
 """
 
 from collections.abc import Iterable
@@ -41,23 +42,24 @@ class RosterWatch:
         self._log = log
         self._seen = self._stamp()
 
-    def look(self) -> None:
-        """Takes up what has changed since the last look."""
+    def look(self) -> list[SessionSettings]:
+        """Takes up what has changed since the last look; returns sessions with other calendars."""
         stamp = self._stamp()
         if stamp == self._seen:
-            return
+            return []
         self._seen = stamp
         try:
             roster = Roster.load(self._path)
             changed = {name: roster.session(now) for name, now in self._sessions.items()}
         except ConfigError as error:
             self._log.error("roster_not_taken_up", error=str(error))
-            return
+            return []
         for name, session in changed.items():
             if session.throttle != self._sessions[name].throttle:
                 self.throttle.change(name, throttle_limits(session.throttle))
                 self._log.info("throttle_changed", session=name)
-        self._sessions = changed
+        before, self._sessions = self._sessions, changed
+        return [now for name, now in changed.items() if now.calendar != before[name].calendar]
 
     def _stamp(self) -> tuple[int, int]:
         """Tells one state of the file from another: it is replaced as a whole, never written to."""

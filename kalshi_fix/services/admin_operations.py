@@ -213,6 +213,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         base=lambda view, name: view.session_definition(name),
         absent="SESSION_NOT_FOUND",
     ),
+    "sessions.calendar": Operation(  # likewise: its gateway takes it from the roster
+        command=c.DefineSession,
+        reach=Reach.EVERY,
+        fields=(Field("session", f.name),),
+        base=lambda view, name: view.session_definition(name),
+        absent="SESSION_NOT_FOUND",
+    ),
     "sessions.throttle": Operation(  # likewise: its gateway takes it from the roster
         command=c.DefineSession,
         reach=Reach.EVERY,

@@ -1,19 +1,23 @@
 """A session that closes and opens by its calendar on a running system: never a surprise."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from clients.fix_socket import FixSocket, Message, utc_now
-from running_system import RunningSystem
+from running_system import KALSHI_FIX, RunningSystem
 from waiting import wait_until
 
+from kalshi_fix.adapters.passwords import hash_password
 from kalshi_fix.adapters.trading_day import ZONE
 
 pytestmark = pytest.mark.acceptance
-CLOSES_AFTER = 12  # seconds from when the configuration is written
-OPENS_AFTER = 16
+CLOSES_AFTER = 18  # seconds from when the configuration is written
+OPENS_AFTER = 21
+TOKEN = hash_password("token", n=2)
 SYSTEM = """
 [edge]
 plain = true
@@ -44,6 +48,17 @@ firm = "CAL"
 lane = "gw1"
 open_on_loopback = true
 accounts = ["CAL-1"]
+[[operators]]
+name = "op1"
+token_scrypt = "{token}"
+[[sessions]]
+sender_comp_id = "OTHER"
+role = "RT"
+firm = "CAL"
+lane = "gw1"
+open_on_loopback = true
+accounts = ["CAL-1"]
+calendar = "none"
 [[sessions]]
 sender_comp_id = "ALWAYS"
 role = "RT"
@@ -64,7 +79,7 @@ def evening(tmp_path: Path) -> Iterator[tuple[RunningSystem, datetime, datetime]
     now = datetime.now(UTC).replace(microsecond=0)
     closes, opens = now + timedelta(seconds=CLOSES_AFTER), now + timedelta(seconds=OPENS_AFTER)
     config = tmp_path / "evening.toml"
-    config.write_text(SYSTEM.format(closes=local(closes), opens=local(opens)))
+    config.write_text(SYSTEM.format(closes=local(closes), opens=local(opens), token=TOKEN))
     system = RunningSystem(tmp_path / "data", config)
     try:
         system.start()
@@ -84,8 +99,8 @@ def test_a_close_is_announced_then_numbers_begin_anew_when_it_opens(
     evening: tuple[RunningSystem, datetime, datetime],
 ) -> None:
     system, closes, opens = evening
-    closing, always = (
-        FixSocket(system.port("RT"), name, "KalshiRT") for name in ("CLOSING", "ALWAYS")
+    closing, other, always = (
+        FixSocket(system.port("RT"), name, "KalshiRT") for name in ("CLOSING", "OTHER", "ALWAYS")
     )
     assert always.logon(reset=True).msg_type == "A"
     assert closing.logon(reset=True).msg_type == "A"
@@ -96,10 +111,19 @@ def test_a_close_is_announced_then_numbers_begin_anew_when_it_opens(
     since = closes.strftime("%Y%m%d-%H:%M:%S.000")
     assert told.get(58) == f"closes at {since}; numbers start at 1; opens at {until}"
     assert order(closing, "before").get(150) == "0"
+    assert other.logon(reset=True).msg_type == "A"
+    who = ("--as", "op1", "--data", str(system.data), "--config", str(system.config))
+    words = ("sessions", "calendar", "OTHER", "evening")
+    environment = {**os.environ, "KALSHI_FIX_TOKEN": "token"}
+    command = [str(KALSHI_FIX), "admin", *who, *words]
+    assert subprocess.run(command, check=False, timeout=30, env=environment).returncode == 0
+    assert other.receive().get(148) == "SESSION_CLOSE"
     wait_until(lambda: datetime.now(UTC) >= closes, "the close", CLOSES_AFTER + 5)
     logout = closing.receive()
     assert (logout.msg_type, logout.get(58)) == ("5", f"SESSION_CLOSED until {until}")
+    assert other.receive().get(58) == logout.get(58)
     closing.close()
+    other.close()
     early = FixSocket(system.port("RT"), "CLOSING", "KalshiRT")
     refused = early.logon(reset=True)
     assert (refused.msg_type, refused.get(58)) == ("5", f"SESSION_CLOSED until {until}")

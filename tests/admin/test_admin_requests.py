@@ -188,7 +188,7 @@ def test_an_operation_is_its_command(operation: str, args: Any, command: object)
 
 def test_every_operation_stands_in_the_table_above() -> None:
     # these change a session that exists: tested below
-    verbs = ("enable", "disable", "remove", "credentials", "throttle", "change")
+    verbs = ("enable", "disable", "remove", "credentials", "throttle", "calendar", "change")
     tested = {row[0] for row in TABLE} | {f"sessions.{verb}" for verb in verbs}
     assert tested == set(OPERATIONS)
 
@@ -328,6 +328,7 @@ def test_reference_data_kill_switch_limits_and_pauses_reach_every_shard() -> Non
         "sessions.disable", "sessions.add", "sessions.remove", "sessions.change",
         "maintenance.announce", "maintenance.withdraw", "sessions.credentials", "sessions.logout",
         "sessions.reset", "sessions.set-numbers", "sessions.throttle", "drain",
+        "sessions.calendar",
     }  # fmt: skip
 
 
