@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim audit bench mutations docs torture outage conformance fuzz clean
+.PHONY: setup run test lint format sim audit bench mutations docs torture outage conformance fuzz hostile clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -46,6 +46,9 @@ conformance: setup
 
 outage: setup
 	@OUTAGE_SECONDS=60 $(BIN)/python -m pytest -s tests/acceptance/test_cancel_on_disconnect.py
+
+hostile: setup
+	@HOSTILE_SECONDS=4 $(BIN)/python -m pytest -q -s tests/security/test_hostile_clients.py
 
 fuzz: setup
 	@$(BIN)/python tools/fuzz.py

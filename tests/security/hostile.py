@@ -1,18 +1,20 @@
 """Hostile clients, each a rule for how to be a nuisance, bounded in connections and in rate.
 
-An attack runs on a thread of its own until it is stopped. It never minds being refused, closed or
-cut: that is what should happen to it.
+An attack runs in a process of its own until it is stopped, at the lowest priority: an attacker's
+processor is not the exchange's. It never minds being refused, closed or cut: that is what should
+happen to it.
 """
 
 import contextlib
+import multiprocessing
+import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
-from waiting import wait_for_time
+from waiting import wait_for_time, wait_until
 
 from kalshi_fix.adapters.edge.frames import encode
 from kalshi_fix.fix.time_text import utc_text
@@ -27,17 +29,19 @@ Field = tuple[int, str]
 class Attacker:
     """What an attack may use. Everything of it is closed at the end."""
 
-    def __init__(self, ports: dict[str, int], name: str, markets: list[str]) -> None:
+    def __init__(
+        self, ports: dict[str, int], name: str, markets: list[str], stopped: Any, count: Any
+    ) -> None:
         self.ports = ports
         self.name = name
         self.markets = markets
-        self.stopped = threading.Event()
-        self.tries = 0
+        self.stopped = stopped  # an event, and a number, of two processes
+        self._count = count
         self._sockets: list[socket.socket] = []
 
     def connect(self, role: str = "RT", receive_bytes: int = 0) -> socket.socket:
         """One more connection."""
-        self.tries += 1
+        self._count.value += 1
         connection = socket.socket()
         if receive_bytes:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -45,6 +49,11 @@ class Attacker:
         connection.connect(("127.0.0.1", self.ports[role]))
         self._sockets.append(connection)
         return connection
+
+    @property
+    def tries(self) -> int:
+        """Connections so far."""
+        return int(self._count.value)
 
     def message(self, msg_type: str, number: int, *body: Field, role: str = "RT") -> bytes:
         """A message of the attacker's own session."""
@@ -82,25 +91,36 @@ class Attacker:
 
 
 @contextmanager
-def under(attack: Attack, attacker: Attacker) -> Iterator[Attacker]:
-    """Runs an attack while the body runs."""
-
-    def go() -> None:
-        while not attacker.stopped.is_set():
-            with contextlib.suppress(OSError):
-                attack(attacker)
-            attacker.pause()
-
-    thread = threading.Thread(target=go, daemon=True)
-    thread.start()
-    wait_for_time(0.3)  # it is under way
+def under(
+    attack: Attack, ports: dict[str, int], name: str, markets: list[str]
+) -> Iterator[Callable[[], int]]:
+    """Runs an attack while the body runs; yields what tells how many connections it has made."""
+    context = multiprocessing.get_context("spawn")
+    stopped, count = context.Event(), context.Value("q", 0)
+    process = context.Process(
+        target=_go, args=(attack, ports, name, markets, stopped, count), daemon=True
+    )
+    process.start()
     try:
-        yield attacker
+        wait_until(lambda: count.value > 0, "the attack")
+        wait_for_time(0.3)  # it is under way
+        yield lambda: int(count.value)
     finally:
-        attacker.stopped.set()
-        thread.join(10)
-        attacker.close_all()
-        assert not thread.is_alive()
+        stopped.set()
+        process.join(10)
+        assert not process.is_alive()
+
+
+def _go(  # noqa: PLR0917 - what a process is given
+    attack: Attack, ports: dict[str, int], name: str, markets: list[str], stopped: Any, count: Any
+) -> None:
+    os.nice(19)
+    attacker = Attacker(ports, name, markets, stopped, count)
+    while not stopped.is_set():
+        with contextlib.suppress(OSError):
+            attack(attacker)
+        attacker.pause()
+    attacker.close_all()
 
 
 def slow_loris(attacker: Attacker) -> None:
