@@ -12,18 +12,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 from torture_client import TortureClient
 from torture_copy import DropCopyClient
-from torture_judge import Verdict, judge
+from torture_judge import judge
 from torture_proxy import FaultProxy
 from torture_session import TortureSession
+from torture_table import Outcome, add_up, record, report
 from torture_venue import MARKETS_PER_SHARD, Venue, configuration, market_of, session_of
 from waiting import wait_for_time, wait_until
 
@@ -34,7 +34,6 @@ REPLAY_SECONDS: Final = 240.0
 STALL_SECONDS: Final = (0.9, 2.0)
 PAUSE_SECONDS: Final = (0.05, 0.5)  # between the recovery from a fault and the next
 AT_ONCE_CHANCE: Final = 0.15  # that the next fault does not wait for the recovery
-P99: Final = 0.99
 
 
 @frozen(kw_only=True)
@@ -50,27 +49,6 @@ class Plan:
     seed: int = 1
     snapshot_seconds: int = 3
     directory: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="torture-")))
-
-
-@define
-class Outcome:
-    """What was done, how long recovery took, and the verdict."""
-
-    faults: Counter[str] = field(factory=Counter)
-    recoveries: dict[str, list[float]] = field(factory=dict)  # s until every client had an ack
-    first_acks: list[float] = field(factory=list)  # s until the first client had one
-    requests: int = 0
-    logons: int = 0
-    resent: int = 0
-    replays: int = 0  # by ExecID, complete
-    replayed: int = 0  # reports in them
-    seconds: float = 0.0
-    verdict: Verdict = field(factory=Verdict)
-
-    @property
-    def kills(self) -> int:
-        """Processes killed with -9."""
-        return sum(count for kind, count in self.faults.items() if kind.startswith("kill"))
 
 
 class Torture:
@@ -289,50 +267,6 @@ class Torture:
         return "\n".join([*lines, str(dict(self.outcome.faults)), self._venue.system.story()])
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value that this share of them does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
-
-
-def report(outcome: Outcome) -> str:
-    """The table."""
-    verdict = outcome.verdict
-    every = [took for found in outcome.recoveries.values() for took in found]
-    lines = [f"{'fault':<20}{'count':>7}{'all clients trade again: p50':>31}{'p99':>8}{'max':>8}"]
-    for kind in sorted(outcome.faults):
-        took = outcome.recoveries.get(kind, [])
-        lines.append(
-            f"{kind:<20}{outcome.faults[kind]:>7}{percentile(took, 0.5):>29.2f} s"
-            f"{percentile(took, P99):>6.2f} s{max(took, default=0.0):>6.2f} s"
-        )
-    firsts = outcome.first_acks
-    lines += ["", f"kills {outcome.kills}, faults {sum(outcome.faults.values())}"]
-    lines[-1] += f", {outcome.seconds:.0f} s"
-    lines.append(
-        f"requests {outcome.requests}, orders {verdict.orders}, reports {verdict.reports}, "
-        f"logons {outcome.logons}, messages sent again {outcome.resent}"
-    )
-    lines.append(
-        f"lost {verdict.lost}, twice {verdict.twice}, never told {verdict.untold}, "
-        f"told but never was {verdict.invented}, differs from the ledger {verdict.differs}"
-    )
-    lines.append(
-        f"drop copy: {verdict.compared} reports compared with order entry, {outcome.replays} "
-        f"replays by ExecID with {outcome.replayed} reports"
-    )
-    lines.append(
-        f"refused 380=4: {verdict.unavailable}, of these taken {verdict.refused_but_taken}; "
-        f"without any answer {verdict.unanswered}; 97=Y {verdict.possibly_resent}"
-    )
-    lines.append(
-        f"first ack after a fault: p50 {percentile(firsts, 0.5):.2f} s, "
-        f"p99 {percentile(firsts, P99):.2f} s; "
-        f"every client: p50 {percentile(every, 0.5):.2f} s, p99 {percentile(every, P99):.2f} s"
-    )
-    return "\n".join(lines)
-
-
 def main() -> int:
     """Runs as the options say; 1 if anything was lost, doubled or different."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -343,13 +277,21 @@ def main() -> int:
     parser.add_argument("--fsync", default="always")
     parser.add_argument("--rate", type=float, default=25.0)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10_000)
-    options = parser.parse_args()
-    plan = Plan(**vars(options))
-    print(f"seed {plan.seed}, data in {plan.directory}")
-    outcome = Torture(plan).run()
+    parser.add_argument(
+        "--record", type=Path, help="a file of runs: adds this one and prints the sum of them all"
+    )
+    options = vars(parser.parse_args())
+    kept: Path | None = options.pop("record")
+    plan = Plan(**options)
+    print(f"seed {plan.seed}, data in {plan.directory}", flush=True)
+    outcome = Torture(plan, partial(print, flush=True)).run()
     print(report(outcome))
     for fault in outcome.verdict.faults[:40]:
         print(f"  {fault}")
+    if kept is not None:
+        record(outcome, plan.seed, kept)
+        seeds, total = add_up(kept)
+        print(f"\nall runs, seeds {', '.join(map(str, seeds))}\n{report(total)}")
     return 0 if outcome.verdict.is_good else 1
 
 
