@@ -102,7 +102,7 @@ class GatewaySettings:
     stalled_core_ms: int = 1_000
     session_open_seconds: float = 3.0
     batch_max_bytes: int = 65_536
-    outbound_unsent_bytes_max: int = 65_536  # more in the kernel: reports go through the queue
+    outbound_unsent_bytes_max: int = 16_384  # more in the kernel: reports go through the queue
     outbound_stall_seconds: float = 10.0  # one send that takes longer cuts the connection
     logon_hold_seconds: float = 10.0  # for a Logon to arrive once the core has opened its session
     arrival_seconds: float = 0.25  # one Logon at a time is on its way to the engine, so long
