@@ -155,9 +155,12 @@ class DataDir:
         return self.logs / f"{process}.log"
 
 
-def next_boot(path: Path) -> int:
-    """Counts a start: reads, adds one, writes durably. Identifies commands made by a process."""
-    number = int(path.read_text()) + 1 if path.exists() else 1
+def next_boot(path: Path, first: int = 1) -> int:
+    """Counts a start: reads, adds one, writes durably. Identifies commands made by a process.
+
+    ``first`` where nothing was counted yet: above every number used before the file was lost.
+    """
+    number = int(path.read_text()) + 1 if path.exists() else first
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
         file.write(str(number))

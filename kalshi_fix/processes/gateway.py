@@ -8,6 +8,7 @@ import fcntl
 import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,7 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     with _lock(data.lane_lock(name)) as is_ours:
         if not is_ours:
             return CLEAN
-        boot = next_boot(data.lane_boot(name))
+        boot = next_boot(data.lane_boot(name), first=int(time.time()))
         try:
             trail = open_trail(process, settings, data, metrics, log, prepare=as_text, boot=boot)
         except (AuditError, OSError) as error:

@@ -1,12 +1,14 @@
 """Lanes: a second process takes over, a silent one is noticed, ExecIDs stay one stream."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 from clients.fix_socket import FixSocket, Message
+from recovery.conftest import Start
 from recovery.recovery_parts import (
     PATIENCE_SECONDS,
     accepted,
@@ -108,3 +110,18 @@ def rests(session: FixSocket) -> bool:
     name = send_order(session, side="2", force="4", quantity="0.01")
     last = report(session, lambda m: m.get(11) == name and m.get(39) != "0")
     return last.get(58) == "FOK_INSUFFICIENT_VOLUME"
+
+
+def test_a_lane_whose_directory_is_lost_serves_clients_that_begin_anew(start: Start) -> None:
+    """As on another machine without it: numbers begin at 1, no order is lost, ExecIDs go on."""
+    system = start("lost")
+    session = client(system, "ONE-RT")
+    order = accepted(session)
+    session.close()
+    assert system.stop() == 0
+    shutil.rmtree(system.data / "lanes" / "gw1")
+    again = start("lost")
+    session = client(again, "ONE-RT", reset=True)
+    assert order.get(37) in open_orders(session)
+    assert exec_number(accepted(session)) > exec_number(order)
+    session.close()
