@@ -23,6 +23,7 @@ from kalshi_fix.core.order import Order
 from kalshi_fix.messages import codec
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
+from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.model import NANOS
 
 Apply = Callable[[Any], object]  # a command in, events out
@@ -101,11 +102,10 @@ def rates(flow: Flow, runs: int) -> None:
 
 def packing(exchange: Exchange) -> Apply:
     """Applies a command from its bytes and packs its events."""
-    pack, unpack, apply = msgpack.packb, msgpack.unpackb, exchange.apply
+    apply = exchange.apply
 
     def step(command: c.Command) -> object:
-        row = unpack(pack(codec.to_row(command)), use_list=False)
-        again: Any = codec.from_row(row)
+        (again,) = CommandBatch.unpack(CommandBatch("w", {}, [command]).pack()).commands
         return codec.pack_rows(apply(again))
 
     return step

@@ -83,31 +83,37 @@ class Exchange:
         kind = type(command)
         handler = _CLIENT.get(kind)
         if handler is not None:
-            session = state.sessions.get(command.session)  # type: ignore[union-attr]
+            request: Any = command  # one of the nine, which have a session and a number
+            session = state.sessions.get(request.session)
             if (
                 session is None
-                or command.epoch != session.epoch  # type: ignore[union-attr]
-                or command.seq <= session.high_water  # type: ignore[union-attr]
+                or request.epoch != session.epoch
+                or request.seq <= session.high_water
             ):
                 return out
-            session.high_water = command.seq  # type: ignore[union-attr]
-            if command.at > state.at:
-                clock.take_time(state, command.at)
-            handler(state, session, command)
+            session.high_water = request.seq
+            if request.at > state.at:
+                clock.take_time(state, request.at)
+            handler(state, session, request)
         else:
-            handler = _PROCESS.get(kind)
-            if handler is not None:
-                if kind is not c.AdvanceTime:
-                    clock.take_time(state, command.at)
-                handler(state, command)
-            else:
-                admin.carry_out(state, command)  # type: ignore[arg-type]
+            self._carry_out(command)
         if state.touched:
             state.publish_levels()
         ledger = state.ledger
         if ledger.moved:
             ledger.assert_balanced()
         return out
+
+    def _carry_out(self, command: Any) -> None:
+        """A command of a process of ours, or an operator's."""
+        state = self.state
+        handler = _PROCESS.get(type(command))
+        if handler is None:
+            admin.carry_out(state, command)
+            return
+        if type(command) is not c.AdvanceTime:
+            clock.take_time(state, command.at)
+        handler(state, command)
 
     def confirm(self, session: str, epoch: int, seq: int) -> None:
         """Takes a batch's ``confirmed`` value; part of the input, before the batch's commands."""
@@ -134,7 +140,7 @@ class Exchange:
         Raises:
             ValueError: the snapshot is of a version this one cannot read.
         """
-        exchange = cls.__new__(cls)
+        exchange = cls(config=config)
         exchange.state = restore.restore(plain, config)
         return exchange
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define
+from msgspec.structs import replace
 
 from kalshi_fix.core import book, cancels, ending, ledger, matching, orders, plain, queries, risk
 from kalshi_fix.messages.events import OrderTerms
@@ -44,7 +45,7 @@ def replace_order(state: State, session: Session, command: ReplaceOrder) -> None
     if reason or order is None or expiry is None:
         cancels.reject(state, session, command, order, cancels.REPLACE, reason)
     elif command.order_qty == order.cum:
-        order.terms = evolve(order.terms, order_qty=order.cum)
+        order.terms = replace(order.terms, order_qty=order.cum)
         cancels.finish(state, session, command, order)
     elif not _reserve(order, command):
         reason = Reason.INSUFFICIENT_BALANCE.value

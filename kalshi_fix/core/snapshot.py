@@ -11,7 +11,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
-from attrs import fields
 
 from kalshi_fix.core.fees import EXACT
 from kalshi_fix.messages.events import OrderTerms
@@ -52,7 +51,7 @@ ORDER: Final = (
     "cl_ord_id", "price", "leaves", "hold", "lock", "taker_rate", "maker_rate", "takes",
     "deadline", "cum", "notional", "charged", "status", "ended_day",
 )  # fmt: skip
-TERMS: Final = tuple(attribute.name for attribute in fields(OrderTerms))
+TERMS: Final = OrderTerms.__struct_fields__
 TRADE: Final = (
     "trade_id", "price", "quantity", "price_before", "maker_fee", "taker_fee", "maker_number",
     "taker_number", "at",

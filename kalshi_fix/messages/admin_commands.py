@@ -4,11 +4,12 @@ Every one starts with ``request_id, operator, why, at``; the request id makes a 
 Units as in ``kalshi_fix.model``. Append new fields at the end, with a default.
 """
 
-from attrs import define, field
+from msgspec import field
+
+from kalshi_fix.messages.message import Message
 
 
-@define(slots=True)
-class DefineFirm:
+class DefineFirm(Message, tag=40):
     """Creates or changes a firm."""
 
     request_id: str
@@ -20,8 +21,7 @@ class DefineFirm:
     roles: tuple[str, ...] = ()  # its sessions may have; () = any
 
 
-@define(slots=True)
-class DefineAccount:
+class DefineAccount(Message, tag=41):
     """Creates or changes an account of a firm. Funding is a Deposit."""
 
     request_id: str
@@ -33,8 +33,7 @@ class DefineAccount:
     jurisdiction: str = ""  # "" = the firm's
 
 
-@define(slots=True)
-class DefineSession:
+class DefineSession(Message, tag=42):
     """Creates or changes a session: who it is and what it may do. Credentials are not here.
 
     What its segment does not permit, it may not do either. ``cancel_scope`` says whose orders end
@@ -62,8 +61,7 @@ class DefineSession:
     cancel_keeps_gtc: bool = False  # good-till-cancelled orders outlive the connection
 
 
-@define(slots=True)
-class DefineSegment:
+class DefineSegment(Message, tag=60):
     """Creates or changes a user segment: permissions and limits that sessions share by its name.
 
     ``limits`` as in ``SetLimits``, for each session of the segment alone.
@@ -77,11 +75,10 @@ class DefineSegment:
     message_types: tuple[str, ...] = ()
     markets: tuple[str, ...] = ()
     read_only: bool = False
-    limits: dict[str, int] = field(factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
 
 
-@define(slots=True)
-class ManageSession:
+class ManageSession(Message, tag=61):
     """Orders something about a session's connection or numbers.
 
     ``action``: "logout", "reset" (both sides start at 1, a new epoch) or "set-numbers" (0 = leave
@@ -99,8 +96,7 @@ class ManageSession:
     text: str = ""  # of the Logout
 
 
-@define(slots=True)
-class AnnounceMaintenance:
+class AnnounceMaintenance(Message, tag=62):
     """Announces a window in which nobody may be connected; 0 and 0 takes it back."""
 
     request_id: str
@@ -112,8 +108,7 @@ class AnnounceMaintenance:
     text: str = ""
 
 
-@define(slots=True)
-class Drain:
+class Drain(Message, tag=63):
     """Empties the exchange for a planned restart: no Logon and no new order is taken from now on.
 
     After ``grace`` ns everybody is logged out; it is over after ``lasts`` ns more at the latest.
@@ -130,8 +125,7 @@ class Drain:
     text: str = ""
 
 
-@define(slots=True)
-class DefineSeries:
+class DefineSeries(Message, tag=43):
     """Creates or changes a series: the fee schedule of its markets.
 
     Rates in millionths (0.07 = 70_000); ``maker_rate`` may be negative (rebate);
@@ -148,8 +142,7 @@ class DefineSeries:
     multiplier: int = 100
 
 
-@define(slots=True)
-class DefineMarket:
+class DefineMarket(Message, tag=44):
     """Creates or changes a market (one YES contract).
 
     ``price_ranges``: (start, end, step) in price units, contiguous, both ends inclusive.
@@ -179,8 +172,7 @@ class DefineMarket:
     status: str = "active"  # status of a market that does not exist yet
 
 
-@define(slots=True)
-class SetMarketStatus:
+class SetMarketStatus(Message, tag=45):
     """Operator's transition: active, paused or closed."""
 
     request_id: str
@@ -191,8 +183,7 @@ class SetMarketStatus:
     status: str
 
 
-@define(slots=True)
-class SetExchangeStatus:
+class SetExchangeStatus(Message, tag=46):
     """Pauses or resumes trading in every market of the shard."""
 
     request_id: str
@@ -202,8 +193,7 @@ class SetExchangeStatus:
     paused: bool
 
 
-@define(slots=True)
-class Determine:
+class Determine(Message, tag=47):
     """States the outcome of a closed market: ``value`` in price units, 0 = NO, 10_000 = YES."""
 
     request_id: str
@@ -217,8 +207,7 @@ class Determine:
     automatic: bool = False  # a named oracle; a human determination needs a second operator
 
 
-@define(slots=True)
-class Confirm:
+class Confirm(Message, tag=48):
     """Second operator's confirmation of a determination."""
 
     request_id: str
@@ -228,8 +217,7 @@ class Confirm:
     symbol: str
 
 
-@define(slots=True)
-class Dispute:
+class Dispute(Message, tag=49):
     """Stops the settlement timer of a determined market."""
 
     request_id: str
@@ -239,8 +227,7 @@ class Dispute:
     symbol: str
 
 
-@define(slots=True)
-class Settle:
+class Settle(Message, tag=50):
     """Settles a determined market now, or corrects a settled one (``correction`` with a value)."""
 
     request_id: str
@@ -254,8 +241,7 @@ class Settle:
     evidence: str = ""
 
 
-@define(slots=True)
-class BustTrade:
+class BustTrade(Message, tag=51):
     """Takes a trade back: both ledgers and the market data are put right."""
 
     request_id: str
@@ -265,8 +251,7 @@ class BustTrade:
     trade_id: int
 
 
-@define(slots=True)
-class Deposit:
+class Deposit(Message, tag=52):
     """Credits an account; ``amount`` in money units."""
 
     request_id: str
@@ -277,8 +262,7 @@ class Deposit:
     amount: int
 
 
-@define(slots=True)
-class Withdraw:
+class Withdraw(Message, tag=53):
     """Debits an account's free cash; ``amount`` in money units."""
 
     request_id: str
@@ -289,8 +273,7 @@ class Withdraw:
     amount: int
 
 
-@define(slots=True)
-class SetLimits:
+class SetLimits(Message, tag=54):
     """Sets limits on a firm, account or session; obeyed by the next order.
 
     ``limits``: name -> value; 0 takes a limit off. Names: ``order_size``, ``order_value``,
@@ -305,13 +288,12 @@ class SetLimits:
     at: int
     scope: str  # model.Scope
     name: str
-    limits: dict[str, int] = field(factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     expires_at: int = 0
     lasts: int = 0
 
 
-@define(slots=True)
-class KillSwitch:
+class KillSwitch(Message, tag=55):
     """Kills (cancels everything, refuses new orders, still takes cancels) or un-kills."""
 
     request_id: str
@@ -323,8 +305,7 @@ class KillSwitch:
     killed: bool
 
 
-@define(slots=True)
-class UnlockFirm:
+class UnlockFirm(Message, tag=56):
     """Lifts the lock a firm put on itself with q 20903=LOCK."""
 
     request_id: str
@@ -334,8 +315,7 @@ class UnlockFirm:
     firm: str
 
 
-@define(slots=True)
-class CancelByOperator:
+class CancelByOperator(Message, tag=57):
     """Cancels one resting order by OrderID (OPERATOR_CANCEL)."""
 
     request_id: str
@@ -345,8 +325,7 @@ class CancelByOperator:
     order_id: int
 
 
-@define(slots=True)
-class StartTradingDay:
+class StartTradingDay(Message, tag=58):
     """A new trading day: ``date`` is yyyymmdd in New York, ``ends_at`` its next local midnight."""
 
     request_id: str
@@ -357,8 +336,7 @@ class StartTradingDay:
     ends_at: int
 
 
-@define(slots=True)
-class Quarantine:
+class Quarantine(Message, tag=59):
     """Records that the command entry named is to be skipped, now and in every replay."""
 
     request_id: str

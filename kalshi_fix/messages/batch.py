@@ -7,8 +7,9 @@ serve without decoding it. ``SHARED`` is the block of events that concern every 
 from collections.abc import Iterable
 from typing import Any, Final
 
-import msgpack
+import msgspec
 from attrs import define
+from msgspec import msgpack
 
 from kalshi_fix.messages import codec
 from kalshi_fix.messages import commands as c
@@ -31,6 +32,22 @@ class VersionError(ValueError):
     """An entry was written by a version this one cannot read."""
 
 
+# the parts of an entry: the version is read before anything else is believed
+_parts: Final = msgpack.Decoder(list[msgspec.Raw])
+_version: Final = msgpack.Decoder(int)
+_confirmed: Final = msgpack.Decoder(dict[str, tuple[int, int]])
+_commands: Final = msgpack.Decoder(list[c.Command])
+_entry: Final = msgpack.Decoder(tuple[int, bytes, int, int, list[tuple[str, bytes]], bytes])
+
+
+def _open(payload: bytes, what: str) -> list[msgspec.Raw]:
+    parts = _parts.decode(payload)
+    version = _version.decode(parts[0])
+    if version != VERSION:
+        raise VersionError(f"{what} of version {version}, this is {VERSION}")
+    return parts
+
+
 @define(slots=True)
 class CommandBatch:
     """One entry of ``cmd``: who wrote it, what is confirmed per session, the commands.
@@ -45,9 +62,7 @@ class CommandBatch:
 
     def pack(self) -> bytes:
         """The entry's payload."""
-        rows = [codec.to_row(command) for command in self.commands]
-        packed: bytes = msgpack.packb([VERSION, self.writer, self.confirmed, rows])
-        return packed
+        return msgpack.encode((VERSION, self.writer, self.confirmed, self.commands))
 
     @classmethod
     def unpack(cls, payload: bytes) -> "CommandBatch":
@@ -55,14 +70,12 @@ class CommandBatch:
 
         Raises:
             VersionError: written by a newer version.
+            UnknownKindError: a command is of a kind this version does not know.
+            ValueError: damaged.
         """
-        version, writer, confirmed, rows = msgpack.unpackb(
-            payload, use_list=False, strict_map_key=False
-        )
-        if version != VERSION:
-            raise VersionError(f"command batch of version {version}, this is {VERSION}")
-        commands: list[Any] = [codec.from_row(row) for row in rows]
-        return cls(writer, confirmed, commands)
+        _, writer, confirmed, rows = _open(payload, "command batch")
+        commands = codec.decode_rows(_commands, rows)
+        return cls(msgpack.decode(writer, type=str), _confirmed.decode(confirmed), commands)
 
 
 @define(slots=True)
@@ -98,10 +111,9 @@ class EventEntry:
 
     def pack(self) -> bytes:
         """The entry's payload."""
-        packed: bytes = msgpack.packb(
-            [VERSION, self.state_hash, self.first, self.last, self.firms, self.market_data]
+        return msgpack.encode(
+            (VERSION, self.state_hash, self.first, self.last, self.firms, self.market_data)
         )
-        return packed
 
     @classmethod
     def unpack(cls, payload: bytes) -> "EventEntry":
@@ -109,11 +121,11 @@ class EventEntry:
 
         Raises:
             VersionError: written by a newer version.
+            ValueError: damaged.
         """
-        row = msgpack.unpackb(payload, use_list=False)
-        if row[0] != VERSION:
-            raise VersionError(f"event entry of version {row[0]}, this is {VERSION}")
-        return cls(row[1], row[2], row[3], list(row[4]), row[5])
+        _open(payload, "event entry")
+        _, state_hash, first, last, firms, market_data = _entry.decode(payload)
+        return cls(state_hash, first, last, firms, market_data)
 
     def events(self, firms: frozenset[str] | None = None) -> list[e.Event]:
         """Events of the firms named (None = all) and the shared block, by event number."""

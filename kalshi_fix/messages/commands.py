@@ -13,8 +13,6 @@ session's epoch in each shard. The answers carry it too, so that they are known 
 Field order is the wire order on the bus: append new fields at the end, with a default.
 """
 
-from attrs import define
-
 from kalshi_fix.messages.admin_commands import (
     AdminCommand,
     AnnounceMaintenance,
@@ -42,12 +40,12 @@ from kalshi_fix.messages.admin_commands import (
     UnlockFirm,
     Withdraw,
 )
+from kalshi_fix.messages.message import Message
 
 # --- from a FIX client -------------------------------------------------------------------------
 
 
-@define(slots=True)
-class NewOrder:
+class NewOrder(Message, tag=1):
     """NewOrderSingle (D), translated.
 
     ``faults`` are the reasons translation already found (``INVALID_PRICE``, ``PRICE_OFF_TICK``,
@@ -81,8 +79,7 @@ class NewOrder:
     as_sent: tuple[str, ...] = ("", "", "", "", "")
 
 
-@define(slots=True)
-class CancelOrder:
+class CancelOrder(Message, tag=2):
     """OrderCancelRequest (F)."""
 
     session: str
@@ -101,8 +98,7 @@ class CancelOrder:
     faults: tuple[str, ...] = ()
 
 
-@define(slots=True)
-class ReplaceOrder:
+class ReplaceOrder(Message, tag=3):
     """OrderCancelReplaceRequest (G): 38 is the new total, filled plus desired open quantity."""
 
     session: str
@@ -126,8 +122,7 @@ class ReplaceOrder:
     faults: tuple[str, ...] = ()
 
 
-@define(slots=True)
-class MassCancel:
+class MassCancel(Message, tag=4):
     """OrderMassCancelRequest (q). ``request_type`` is 530: "1" one symbol, "7" everything."""
 
     session: str
@@ -144,8 +139,7 @@ class MassCancel:
     everywhere: tuple[int, ...] = ()  # see the module
 
 
-@define(slots=True)
-class QueryOrder:
+class QueryOrder(Message, tag=5):
     """OrderStatusRequest (H): ``order_id`` decides where given, else any ClOrdID it ever had."""
 
     session: str
@@ -161,8 +155,7 @@ class QueryOrder:
     everywhere: tuple[int, ...] = ()  # see the module
 
 
-@define(slots=True)
-class QueryOrders:
+class QueryOrders(Message, tag=6):
     """OrderMassStatusRequest (AF). ``request_type`` is 585: 7 all, 1 one symbol."""
 
     session: str
@@ -178,8 +171,7 @@ class QueryOrders:
     everywhere: tuple[int, ...] = ()  # see the module
 
 
-@define(slots=True)
-class ManageOrderGroup:
+class ManageOrderGroup(Message, tag=7):
     """OrderGroupRequest (UOG). ``limit`` in hundredths of a contract, 0 where absent."""
 
     session: str
@@ -192,8 +184,7 @@ class ManageOrderGroup:
     account: str
 
 
-@define(slots=True)
-class QueryPositions:
+class QueryPositions(Message, tag=8):
     """RequestForPositions (AN)."""
 
     session: str
@@ -206,8 +197,7 @@ class QueryPositions:
     everywhere: tuple[int, ...] = ()  # see the module
 
 
-@define(slots=True)
-class QueryCollateral:
+class QueryCollateral(Message, tag=9):
     """CollateralInquiry (BB)."""
 
     session: str
@@ -222,8 +212,7 @@ class QueryCollateral:
 # --- made by a process of ours -----------------------------------------------------------------
 
 
-@define(slots=True)
-class SessionOpened:
+class SessionOpened(Message, tag=20):
     """A Logon the edge accepted; on the bus before the engine sees the Logon.
 
     ``reset`` asks for the next epoch (141=Y, or a scheduled or operator's reset).
@@ -245,8 +234,7 @@ class SessionOpened:
     replay: bool = False  # with reset: what was reported since the last Logout is told again
 
 
-@define(slots=True)
-class SessionLost:
+class SessionLost(Message, tag=21):
     """The connection named is gone; ignored if a later one is open."""
 
     process: str
@@ -258,8 +246,7 @@ class SessionLost:
     cause: str  # "socket", "heartbeat", "logout", "gateway"
 
 
-@define(slots=True)
-class GatewayAlive:
+class GatewayAlive(Message, tag=22):
     """Every second from each gateway; missing for five seconds means SessionLost for its own."""
 
     process: str
@@ -268,8 +255,7 @@ class GatewayAlive:
     at: int
 
 
-@define(slots=True)
-class PublishDepth:
+class PublishDepth(Message, tag=23):
     """Asks for the full depth of a market ("" = of all): a publisher that lost its place."""
 
     process: str
@@ -279,8 +265,7 @@ class PublishDepth:
     symbol: str
 
 
-@define(slots=True)
-class AdvanceTime:
+class AdvanceTime(Message, tag=24):
     """Moves the exchange clock; only this expires things. A stale one is harmless."""
 
     at: int

@@ -6,8 +6,6 @@ nanoseconds UTC: together they make the ExecID. ``firm`` names whose event it is
 Field order is the wire order on the bus: append new fields at the end, with a default.
 """
 
-from attrs import define
-
 from kalshi_fix.messages.market_events import (
     DepthPublished,
     LevelChanged,
@@ -17,6 +15,7 @@ from kalshi_fix.messages.market_events import (
     TradeBusted,
     Traded,
 )
+from kalshi_fix.messages.message import Message
 from kalshi_fix.messages.reference_events import (
     AccountChanged,
     AdminAnswered,
@@ -33,8 +32,7 @@ from kalshi_fix.messages.reference_events import (
 # --- orders ------------------------------------------------------------------------------------
 
 
-@define(slots=True)
-class OrderTerms:
+class OrderTerms(Message):
     """What an order is, apart from what happened to it. Made anew by a replace, never mutated."""
 
     order_id: int
@@ -55,8 +53,7 @@ class OrderTerms:
     max_cost: int
 
 
-@define(slots=True)
-class Execution:
+class Execution(Message, tag=101):
     """An ExecutionReport's content, except rejects and status answers.
 
     ``notional`` is the exact sum(price x quantity) of the order's fills that stand, in money.
@@ -92,8 +89,7 @@ class Execution:
     requester: str
 
 
-@define(slots=True)
-class OrderRejected:
+class OrderRejected(Message, tag=102):
     """NewOrderSingle refused by the core (150=8)."""
 
     number: int
@@ -107,8 +103,7 @@ class OrderRejected:
     as_sent: tuple[str, ...]  # NewOrder.as_sent
 
 
-@define(slots=True)
-class CancelRejected:
+class CancelRejected(Message, tag=103):
     """F or G refused by the core (9)."""
 
     number: int
@@ -123,8 +118,7 @@ class CancelRejected:
     reason: str
 
 
-@define(slots=True)
-class MassCanceled:
+class MassCanceled(Message, tag=104):
     """Answer to q; each order's own Execution follows. ``reason`` is "" unless refused."""
 
     number: int
@@ -139,8 +133,7 @@ class MassCanceled:
     everywhere: tuple[int, ...] = ()  # of the request
 
 
-@define(slots=True)
-class StatusReported:
+class StatusReported(Message, tag=105):
     """Answer to H (``mass`` false) or one line of the answer to AF (``mass`` true).
 
     ``terms`` is None when there is no such order; then ``symbol``/``side`` echo the request.
@@ -166,8 +159,7 @@ class StatusReported:
     everywhere: tuple[int, ...] = ()  # of the request
 
 
-@define(slots=True)
-class OrderGroupChanged:
+class OrderGroupChanged(Message, tag=106):
     """Answer to UOG, or (``session`` "") an unsolicited trigger. ``reason`` != "" = refused."""
 
     number: int
@@ -183,8 +175,7 @@ class OrderGroupChanged:
     reason: str
 
 
-@define(slots=True)
-class PositionsReported:
+class PositionsReported(Message, tag=107):
     """Answer to AN. Rows: (symbol, position, price, previous price, price is a last trade)."""
 
     number: int
@@ -199,8 +190,7 @@ class PositionsReported:
     everywhere: tuple[int, ...] = ()  # of the request
 
 
-@define(slots=True)
-class CollateralReported:
+class CollateralReported(Message, tag=108):
     """Answer to BB. Rows: (account, free cash, held cash, position value), money."""
 
     number: int
@@ -216,8 +206,7 @@ class CollateralReported:
 # --- ledger ------------------------------------------------------------------------------------
 
 
-@define(slots=True)
-class BalanceChanged:
+class BalanceChanged(Message, tag=109):
     """Cash moved without an order: deposit, withdrawal, correction. ``cash`` is free cash after.
 
     ``why`` HOLD_MOVED: another order closed the position that covered order ``order_id``, which
@@ -235,8 +224,7 @@ class BalanceChanged:
     hold: int = 0
 
 
-@define(slots=True)
-class PositionSettled:
+class PositionSettled(Message, tag=110):
     """A position was paid out.
 
     A correction (``corrects`` != 0) takes back the payout of the event it names and pays this one.
@@ -259,8 +247,7 @@ class PositionSettled:
 # --- sessions, reference data, operators ---------------------------------------------------------
 
 
-@define(slots=True)
-class SessionChanged:
+class SessionChanged(Message, tag=111):
     """A session opened or was lost. ``confirmed``: everything up to it is durable or answered."""
 
     number: int
@@ -283,8 +270,7 @@ class SessionChanged:
     replay: bool = False  # an opening with a new epoch that does not give history up (20902=Y)
 
 
-@define(slots=True)
-class SessionManaged:
+class SessionManaged(Message, tag=112):
     """An operator's order to the gateway that serves a session; see ``ManageSession``."""
 
     number: int

@@ -3,11 +3,10 @@
 Units as in ``kalshi_fix.model``. Append new fields at the end, with a default.
 """
 
-from attrs import define
+from kalshi_fix.messages.message import Message
 
 
-@define(slots=True)
-class MarketChanged:
+class MarketChanged(Message, tag=160):
     """A market was defined or changed state. Carries the whole definition."""
 
     number: int
@@ -35,8 +34,7 @@ class MarketChanged:
     settles_at: int = 0  # ns; 0 = not running: undetermined, unconfirmed or disputed
 
 
-@define(slots=True)
-class LevelChanged:
+class LevelChanged(Message, tag=161):
     """A price level after a command: absolute quantity and number of orders, 0 = gone."""
 
     number: int
@@ -49,8 +47,7 @@ class LevelChanged:
     orders: int
 
 
-@define(slots=True)
-class Traded:
+class Traded(Message, tag=162):
     """A trade. ``volume`` and ``open_interest`` are the market's totals after it."""
 
     number: int
@@ -65,8 +62,7 @@ class Traded:
     open_interest: int
 
 
-@define(slots=True)
-class TradeBusted:
+class TradeBusted(Message, tag=163):
     """A trade was taken back. ``last_...`` is the market's last trade that still stands.
 
     ``last_price`` 0 = none stands, -1 = not told; ``last_trade_id`` 0 = only its price is known.
@@ -87,8 +83,7 @@ class TradeBusted:
     last_at: int = 0
 
 
-@define(slots=True)
-class OpenInterestChanged:
+class OpenInterestChanged(Message, tag=164):
     """Open interest moved without a trade (settlement)."""
 
     number: int
@@ -99,8 +94,7 @@ class OpenInterestChanged:
     open_interest: int
 
 
-@define(slots=True)
-class DepthPublished:
+class DepthPublished(Message, tag=165):
     """The whole book of a market, best first: (price, quantity, orders). Does not use a change."""
 
     number: int

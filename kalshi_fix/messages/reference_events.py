@@ -4,11 +4,10 @@ They concern every process. Field order is the wire order on the bus: append new
 with a default.
 """
 
-from attrs import define
+from kalshi_fix.messages.message import Message
 
 
-@define(slots=True)
-class FirmChanged:
+class FirmChanged(Message, tag=130):
     """A firm was defined, locked or unlocked, killed or un-killed. Public."""
 
     number: int
@@ -20,8 +19,7 @@ class FirmChanged:
     roles: tuple[str, ...] = ()
 
 
-@define(slots=True)
-class AccountChanged:
+class AccountChanged(Message, tag=131):
     """An account was defined. Public among our processes."""
 
     number: int
@@ -31,8 +29,7 @@ class AccountChanged:
     jurisdiction: str
 
 
-@define(slots=True)
-class SessionDefined:
+class SessionDefined(Message, tag=132):
     """A session was defined, enabled, disabled, killed or un-killed, or its segment changed.
 
     ``message_types``, ``markets`` and ``read_only`` are its own, the ``segment_...`` ones come on
@@ -62,8 +59,7 @@ class SessionDefined:
     segment_read_only: bool = False
 
 
-@define(slots=True)
-class SegmentChanged:
+class SegmentChanged(Message, tag=136):
     """A user segment was defined."""
 
     number: int
@@ -75,8 +71,7 @@ class SegmentChanged:
     limits: dict[str, int]
 
 
-@define(slots=True)
-class MaintenanceChanged:
+class MaintenanceChanged(Message, tag=137):
     """A maintenance window: "announced" or "draining", "begun", "over", "withdrawn". Times in ns.
 
     While "draining" no Logon and no new order is taken, and cancels still are.
@@ -93,8 +88,7 @@ class MaintenanceChanged:
     session: str = ""
 
 
-@define(slots=True)
-class ExchangeChanged:
+class ExchangeChanged(Message, tag=133):
     """Exchange-wide pause, kill, or a new trading day."""
 
     number: int
@@ -105,8 +99,7 @@ class ExchangeChanged:
     day_ends_at: int
 
 
-@define(slots=True)
-class LimitsChanged:
+class LimitsChanged(Message, tag=134):
     """Limits of a scope after a change."""
 
     number: int
@@ -117,8 +110,7 @@ class LimitsChanged:
     expires_at: int
 
 
-@define(slots=True)
-class AdminAnswered:
+class AdminAnswered(Message, tag=135):
     """The outcome of an operator's command; ``reason`` is "" when it was carried out."""
 
     number: int
@@ -132,8 +124,7 @@ class AdminAnswered:
     content: str = ""  # fingerprint of what was asked for, see ``content``
 
 
-@define(slots=True)
-class SeriesChanged:
+class SeriesChanged(Message, tag=138):
     """A series' fee schedule was defined. Units as in ``DefineSeries``."""
 
     number: int

@@ -5,7 +5,7 @@ whoever does it and however the entries are batched: leader, standby and replay 
 byte. Writes nothing and knows no store.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from attrs import define, field
 from kalshi_fix.adapters.bus import Entry
 from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import CommandBatch, EventEntry, VersionError
-from kalshi_fix.messages.codec import RowPacker, UnknownKindError, join_rows
+from kalshi_fix.messages.codec import UnknownKindError, join_rows, pack_row
 from kalshi_fix.messages.commands import Command, Quarantine
 
 # Part of the format, not configuration: every replay must cut where the first run did.
@@ -95,7 +95,6 @@ class Replica:
         self.last_event = 0
         self.trading_day = 0
         self.quarantined = set(quarantined)
-        self._pack: Callable[[e.Event], bytes] = RowPacker()
 
     def apply(self, entry: Entry) -> Applied:
         """Carries out an entry's commands.
@@ -135,7 +134,7 @@ class Replica:
     def _collect(self, events: list[e.Event], pieces: list[Piece]) -> None:
         """Adds events to the last piece, or to a new one where it would grow too large."""
         for event in events:
-            row = self._pack(event)
+            row = pack_row(event)
             piece = pieces[-1] if pieces else None
             if piece is None or (
                 len(piece.rows) >= PIECE_EVENTS_MAX or piece.size + len(row) > PIECE_BYTES_MAX

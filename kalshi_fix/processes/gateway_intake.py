@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
 from kalshi_fix.adapters.audit.recorder import UNRECORDED, Recorder
 from kalshi_fix.adapters.audit.records import Kind
@@ -262,7 +263,7 @@ def _for_all(command: Command, incoming: Incoming) -> Command:
     if not hasattr(command, "everywhere"):
         return command
     question: Any = command
-    asked: Command = evolve(question, everywhere=(incoming.number, *incoming.progress.epochs))
+    asked: Command = replace(question, everywhere=(incoming.number, *incoming.progress.epochs))
     return asked
 
 
@@ -271,7 +272,7 @@ def _of_epoch(command: Command, epoch: int) -> Command:
     if getattr(command, "epoch", epoch) == epoch:
         return command
     client_command: Any = command
-    changed: Command = evolve(client_command, epoch=epoch)
+    changed: Command = replace(client_command, epoch=epoch)
     return changed
 
 

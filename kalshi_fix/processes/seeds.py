@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Final
 
-from attrs import asdict, define, evolve, field
+from attrs import asdict, define, field
+from msgspec.structs import replace
 
 from kalshi_fix.adapters.bus import Bus
 from kalshi_fix.adapters.settings import Settings
@@ -46,7 +47,7 @@ def pending(settings: Settings, shard: str, known: Mapping[str, str], at: int) -
             if not changed:
                 continue
             request_id = _request_id(command, previous=before)
-        seeding.commands.append(evolve(command, request_id=request_id, at=at))
+        seeding.commands.append(replace(command, request_id=request_id, at=at))
         seeding.before[name] = before
         seeding.after[name] = request_id
     return seeding

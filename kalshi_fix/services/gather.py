@@ -9,7 +9,8 @@ it will not read again. Pure; knows no FIX message. What is not complete waits h
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
 from kalshi_fix.messages import events as e
 from kalshi_fix.model import Reason
@@ -190,7 +191,7 @@ def _mass_canceled(answers: list[Answer]) -> list[Answer]:
         return answers[:1]
     total = sum(_of(e.MassCanceled, answer).count for answer in accepted)
     shard, event = accepted[0]
-    return [(shard, evolve(_of(e.MassCanceled, (shard, event)), count=total))]
+    return [(shard, replace(_of(e.MassCanceled, (shard, event)), count=total))]
 
 
 def _mass_status(answers: list[Answer]) -> list[Answer]:
@@ -205,7 +206,7 @@ def _mass_status(answers: list[Answer]) -> list[Answer]:
     return [
         (
             shard,
-            evolve(
+            replace(
                 _of(e.StatusReported, (shard, event)),
                 total=len(lines),
                 last=place + 1 == len(lines),
@@ -220,7 +221,7 @@ def _positions(answers: list[Answer]) -> list[Answer]:
     events = [_of(e.PositionsReported, answer) for answer in answers]
     rows = tuple(row for event in events for row in event.rows)
     permitted = any(event.permitted for event in events)
-    return [(answers[0][0], evolve(events[0], rows=rows, permitted=permitted))]
+    return [(answers[0][0], replace(events[0], rows=rows, permitted=permitted))]
 
 
 def _collateral(answers: list[Answer]) -> list[Answer]:
@@ -230,7 +231,7 @@ def _collateral(answers: list[Answer]) -> list[Answer]:
     if not reported:
         return answers[:1]
     rows = tuple(_added(row for event in reported for row in event.rows))
-    return [(answers[0][0], evolve(reported[0], rows=rows))]
+    return [(answers[0][0], replace(reported[0], rows=rows))]
 
 
 def _added(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from kalshi_fix.messages import events as e
 from kalshi_fix.model import NANOS
@@ -23,11 +23,11 @@ NEW = e.Execution(
     5_100_000, 0, 0, "",
 )  # fmt: skip
 # 4 of them trade: 2 dollars and 4 cents are spent, the rest stays held
-FILL = evolve(
+FILL = replace(
     NEW, number=5, exec_type="F", ord_status="1", cum_qty=400, leaves_qty=600, last_qty=400,
     last_px=5_000, trade_id=1, position=400, cash_change=-2_040_000, hold=3_060_000,
 )  # fmt: skip
-CANCEL = evolve(NEW, number=6, exec_type="4", ord_status="4", cum_qty=400, leaves_qty=0, hold=0)
+CANCEL = replace(NEW, number=6, exec_type="4", ord_status="4", cum_qty=400, leaves_qty=0, hold=0)
 
 
 def view_with(*events: e.Event) -> ShardView:
@@ -77,13 +77,13 @@ def test_a_market_shows_its_last_trade_and_totals() -> None:
 
 
 def test_a_determined_market_shows_its_value_and_when_it_settles() -> None:
-    determined = evolve(MARKET, number=2, status="determined", value=10_000, settles_at=NANOS)
+    determined = replace(MARKET, number=2, status="determined", value=10_000, settles_at=NANOS)
     (row,) = rows(view_with(MARKET, determined), "markets.list")
     assert (row["value"], row["settles_at"]) == ("1.0000", "1970-01-01T00:00:01.000Z")
 
 
 def test_filters_choose_rows() -> None:
-    other = evolve(MARKET, symbol="KXTEST-B", status="paused")
+    other = replace(MARKET, symbol="KXTEST-B", status="paused")
     view = view_with(MARKET, other)
     assert [row["symbol"] for row in rows(view, "markets.list", status="paused")] == ["KXTEST-B"]
     assert rows(view, "markets.list", symbol="KXTEST-C") == []
@@ -94,7 +94,7 @@ def session_changed(**changes: Any) -> e.SessionChanged:
         2, 5, "ALPHA", "ALPHA-RT", "gateway:gw1", 1, "c1", True, 3, 0, 0, False, False, False,
         False, 0, "",
     )  # fmt: skip
-    return evolve(opened, **changes)
+    return replace(opened, **changes)
 
 
 DEFINED = e.SessionDefined(
@@ -121,7 +121,7 @@ def test_limits_are_shown_in_their_own_units_and_vanish_when_taken_off() -> None
     limits = e.LimitsChanged(1, 5, "firm", "ALPHA", values, 0)
     (row,) = rows(view_with(limits), "limits.show")
     assert row["limits"] == {"order_size": "1.50", "order_value": "2.50", "open_orders": "7"}
-    off = evolve(limits, limits=dict.fromkeys(values, 0))
+    off = replace(limits, limits=dict.fromkeys(values, 0))
     assert rows(view_with(limits, off), "limits.show") == []
 
 

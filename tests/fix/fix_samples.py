@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from kalshi_fix.fix.dictionary import Dictionary
 from kalshi_fix.fix.message import FixMessage
@@ -70,12 +70,12 @@ NEW = Execution(
     trade_id=0, liquidity=0, fee=0, trading_day=20261122, position=0, cash_change=0, payout=0,
     hold=5_500_000, ref_number=0, ref_at=0, requester="",
 )  # fmt: skip
-TRADE = evolve(
+TRADE = replace(
     NEW, exec_type="F", ord_status="1", cum_qty=400, leaves_qty=600, notional=2_100_000,
     last_qty=400, last_px=5_250, trade_id=9, liquidity=2, fee=34_700, position=400,
     cash_change=-2_134_700,
 )  # fmt: skip
-BUST = evolve(
+BUST = replace(
     TRADE, exec_type="H", ord_status="0", cum_qty=0, notional=0, fee=-34_700, position=0,
     ref_number=42, ref_at=AT, reason="TRADE_BUSTED",
 )  # fmt: skip
@@ -96,8 +96,8 @@ STATUS = StatusReported(
     cl_ord_id="a1", symbol="KXTEST-A", side=1, total=0, last=False, reason="", terms=TERMS,
     ord_status="0", cum_qty=0, leaves_qty=1_000, notional=0,
 )  # fmt: skip
-UNKNOWN = evolve(STATUS, terms=None, reason="UNKNOWN_ORDER", ord_status="8", leaves_qty=0)
-NO_ORDERS = evolve(
+UNKNOWN = replace(STATUS, terms=None, reason="UNKNOWN_ORDER", ord_status="8", leaves_qty=0)
+NO_ORDERS = replace(
     UNKNOWN, mass=True, cl_ord_id="", symbol="", side=0, last=True, reason="NO_OPEN_ORDERS"
 )
 GROUP = OrderGroupChanged(

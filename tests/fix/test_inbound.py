@@ -1,8 +1,8 @@
 """A client's message to a command, field by field, or to the right refusal."""
 
 import pytest
-from attrs import asdict
 from fix.fix_samples import ALPHA, AT, BODIES, TIME, new_order, replace_order, request
+from msgspec.structs import asdict
 
 from kalshi_fix.fix.inbound import to_command
 from kalshi_fix.fix.message import FixMessage

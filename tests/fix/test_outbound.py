@@ -1,7 +1,6 @@
 """Events to messages, field by field: one row per rule of the ExecutionReport and its relatives."""
 
 import pytest
-from attrs import evolve
 from fix.fix_samples import (
     AT,
     BUST,
@@ -21,6 +20,7 @@ from fix.fix_samples import (
     UNKNOWN,
     fields,
 )  # fmt: skip
+from msgspec.structs import replace
 
 from kalshi_fix.fix import outbound_answers as answers
 from kalshi_fix.fix import tables
@@ -62,7 +62,7 @@ def test_the_fee_group_keeps_its_order() -> None:
 
 
 def test_a_rebate_is_a_negative_fee() -> None:
-    assert report(evolve(TRADE, fee=-100))[137] == "-0.0001"
+    assert report(replace(TRADE, fee=-100))[137] == "-0.0001"
 
 
 def test_a_busted_trade_names_the_report_it_takes_back() -> None:
@@ -96,7 +96,7 @@ def test_a_busted_trade_names_the_report_it_takes_back() -> None:
 def test_what_happened_decides_the_fields(
     change: dict[str, object], expected: dict[int, str], absent: set[int]
 ) -> None:
-    found = report(evolve(NEW, **change))
+    found = report(replace(NEW, **change))
     assert {tag: found.get(tag) for tag in expected} == expected
     assert not absent & found.keys()
 
@@ -113,7 +113,7 @@ def test_what_happened_decides_the_fields(
 def test_the_order_itself_decides_the_fields(
     change: dict[str, object], expected: dict[int, str], absent: set[int]
 ) -> None:
-    found = report(evolve(NEW, terms=evolve(TERMS, **change)))
+    found = report(replace(NEW, terms=replace(TERMS, **change)))
     assert {tag: found.get(tag) for tag in expected} == expected
     assert not absent & found.keys()
 
@@ -129,7 +129,7 @@ def test_venue_tags_only_where_asked_for() -> None:
 
 
 def test_a_closing_trade_shows_the_payout_and_a_short_position_its_side() -> None:
-    closing = evolve(TRADE, position=-200, payout=1_000_000, liquidity=1)
+    closing = replace(TRADE, position=-200, payout=1_000_000, liquidity=1)
     pairs = Reports().execution(closing, Dialect(venue_tags=True)).fields
     assert (705, "2.00") in pairs
     assert (1057, "N") in pairs
@@ -139,7 +139,7 @@ def test_a_closing_trade_shows_the_payout_and_a_short_position_its_side() -> Non
 
 
 def test_microseconds_only_where_configured() -> None:
-    event = evolve(NEW, at=AT + 1_999, terms=evolve(TERMS, expire_at=AT))
+    event = replace(NEW, at=AT + 1_999, terms=replace(TERMS, expire_at=AT))
     found = report(event, Dialect(microseconds=True))
     assert (found[60], found[126]) == ("20261122-14:30:00.250001", "20261122-14:30:00.250000")
 
@@ -159,15 +159,15 @@ def test_a_replace_is_not_printed_from_what_was_cached_before(
     change: dict[str, int], tag: int, text: str
 ) -> None:
     reports = Reports()
-    terms = evolve(TERMS, expire_at=AT)
-    reports.execution(evolve(NEW, terms=terms), PLAIN)
-    replaced = evolve(NEW, terms=evolve(terms, **change))
+    terms = replace(TERMS, expire_at=AT)
+    reports.execution(replace(NEW, terms=terms), PLAIN)
+    replaced = replace(NEW, terms=replace(terms, **change))
     assert fields(reports.execution(replaced, PLAIN))[tag] == text
 
 
 def test_a_session_never_gets_what_was_printed_for_another_dialect() -> None:
     reports = Reports()
-    event = evolve(NEW, terms=evolve(TERMS, expire_at=AT))
+    event = replace(NEW, terms=replace(TERMS, expire_at=AT))
     found = [
         dict(reports.execution(event, Dialect(venue, micro)).fields)
         for venue in (False, True)
@@ -180,7 +180,7 @@ def test_a_session_never_gets_what_was_printed_for_another_dialect() -> None:
 def test_the_cache_of_orders_is_bounded() -> None:
     reports = Reports(cached_orders_max=10)
     for order_id in range(1, 100):
-        reports.execution(evolve(NEW, terms=evolve(TERMS, order_id=order_id)), PLAIN)
+        reports.execution(replace(NEW, terms=replace(TERMS, order_id=order_id)), PLAIN)
     assert len(reports._terms) <= 10
 
 
@@ -206,7 +206,7 @@ ORDER_REJECTS = [
 
 @pytest.mark.parametrize(("reason", "code"), ORDER_REJECTS)
 def test_every_reason_an_order_is_rejected_for_has_its_code(reason: str, code: str) -> None:
-    found = fields(Reports().rejection(evolve(REJECTED, reason=reason), PLAIN))
+    found = fields(Reports().rejection(replace(REJECTED, reason=reason), PLAIN))
     assert (found[58], found[103]) == (reason, code)
 
 
@@ -222,7 +222,7 @@ CANCEL_REJECTS = [
 def test_every_reason_a_cancel_or_replace_is_refused_for_has_its_code(
     reason: str, code: str
 ) -> None:
-    found = fields(answers.cancel_reject(evolve(CANCEL_REJECTED, reason=reason)))
+    found = fields(answers.cancel_reject(replace(CANCEL_REJECTED, reason=reason)))
     assert (found[58], found[102]) == (reason, code)
 
 
@@ -230,7 +230,7 @@ def test_a_refused_cancel_names_the_order_only_where_it_is_known() -> None:
     assert fields(answers.cancel_reject(CANCEL_REJECTED)) == {
         37: "NONE", 11: "a2", 41: "a1", 39: "8", 434: "1", 102: "1", 58: "UNKNOWN_ORDER",
     }  # fmt: skip
-    late = evolve(CANCEL_REJECTED, order_id=17, ord_status="2", response_to="2", reason="TOO_LATE")
+    late = replace(CANCEL_REJECTED, order_id=17, ord_status="2", response_to="2", reason="TOO_LATE")
     found = fields(answers.cancel_reject(late))
     assert (found[37], found[39], found[434], found[102]) == ("17", "2", "2", "0")
 
@@ -245,14 +245,14 @@ def test_a_mass_cancel_report_counts_and_never_names_an_account() -> None:
     ("reason", "code"), [("MARKET_NOT_FOUND", "1"), ("ACCOUNT_NOT_FOUND", "99")]
 )
 def test_a_refused_mass_cancel_says_why(reason: str, code: str) -> None:
-    refused = evolve(MASS_CANCELED, count=0, reason=reason)
+    refused = replace(MASS_CANCELED, count=0, reason=reason)
     found = fields(answers.mass_cancel_report(refused, PLAIN))
     expected = {37: "NONE", 530: "7", 531: "0", 532: code, 533: "0", 58: reason}
     assert expected.items() <= found.items()
 
 
 def test_the_status_of_an_order() -> None:
-    traded = evolve(STATUS, ord_status="1", cum_qty=400, leaves_qty=600, notional=2_100_000)
+    traded = replace(STATUS, ord_status="1", cum_qty=400, leaves_qty=600, notional=2_100_000)
     assert fields(Reports().status(traded, PLAIN)) == {
         **ORDER, 11: "a1", 17: "0", 150: "I", 39: "1", 151: "6.00", 14: "4.00", 6: "0.5250",
         60: TIME, 790: "r1",
@@ -267,7 +267,7 @@ def test_the_status_of_an_unknown_order_echoes_the_request() -> None:
 
 
 def test_one_line_of_a_mass_status() -> None:
-    found = fields(Reports().status(evolve(STATUS, mass=True, total=2, last=False), PLAIN))
+    found = fields(Reports().status(replace(STATUS, mass=True, total=2, last=False), PLAIN))
     assert {584: "r1", 911: "2", 912: "N", 150: "I", 17: "0"}.items() <= found.items()
     assert 790 not in found
 
@@ -290,12 +290,12 @@ def test_a_mass_status_that_finds_nothing() -> None:
 def test_an_order_group_response_shows_the_limit_where_it_was_set(
     action: int, expected: dict[int, str]
 ) -> None:
-    message = answers.order_group_response(evolve(GROUP, action=action))
+    message = answers.order_group_response(replace(GROUP, action=action))
     assert (message.msg_type, fields(message)) == ("UOH", expected)
 
 
 def test_a_refused_order_group_request_is_a_business_reject() -> None:
-    message = answers.order_group_response(evolve(GROUP, reason="ORDER_GROUP_NOT_FOUND"))
+    message = answers.order_group_response(replace(GROUP, reason="ORDER_GROUP_NOT_FOUND"))
     assert (message.msg_type, fields(message)) == (
         "j", {45: "7", 372: "UOG", 379: "G1", 380: "1", 58: "ORDER_GROUP_NOT_FOUND"}
     )  # fmt: skip
@@ -324,7 +324,7 @@ def test_positions_that_are_none_or_not_to_be_seen(
     permitted: bool, result: str, status: str
 ) -> None:
     rows = () if permitted else POSITIONS.rows
-    messages = answers.positions(evolve(POSITIONS, permitted=permitted, rows=rows))
+    messages = answers.positions(replace(POSITIONS, permitted=permitted, rows=rows))
     assert len(messages) == 1
     found = fields(messages[0])
     assert (found[727], found[728], found[729]) == ("0", result, status)
@@ -342,7 +342,7 @@ def test_collateral() -> None:
 
 
 def test_collateral_refused() -> None:
-    refused = evolve(COLLATERAL, reason="ACCOUNT_NOT_FOUND", rows=())
+    refused = replace(COLLATERAL, reason="ACCOUNT_NOT_FOUND", rows=())
     assert shown(answers.collateral(refused)) == [
         ("BG", {909: "c1", 945: "4", 946: "99", 911: "0", 58: "ACCOUNT_NOT_FOUND"})
     ]
@@ -355,7 +355,7 @@ def test_a_settlement_nobody_asked_for_and_its_correction() -> None:
         707: "CASH", 708: "4.0000",
     }  # fmt: skip
     assert fields(answers.settlement(SETTLED)) == expected
-    corrected = fields(answers.settlement(evolve(SETTLED, number=60, corrects=50)))
+    corrected = fields(answers.settlement(replace(SETTLED, number=60, corrects=50)))
     assert corrected == {**expected, 721: "S60", 58: "CORRECTS S50"}
 
 
@@ -364,7 +364,7 @@ def test_a_settlement_nobody_asked_for_and_its_correction() -> None:
                                    (3_060, "scalar", "30.60")]
 )  # fmt: skip
 def test_the_venues_own_settlement_report_is_in_cents(value: int, result: str, cents: str) -> None:
-    found = dict(answers.settlement_report(evolve(SETTLED, value=value)).fields)
+    found = dict(answers.settlement_report(replace(SETTLED, value=value)).fields)
     assert (found[20107], found[730], found[1704], found[893]) == (result, cents, "4.0000", "Y")
 
 

@@ -1,7 +1,6 @@
 """What goes out by default is valid for a stock FIX 4.4 engine that knows nothing of the venue."""
 
 import pytest
-from attrs import evolve
 from fix.fix_samples import (
     AT,
     BUST,
@@ -24,6 +23,7 @@ from fix.fix_samples import (
     dictionary,
     request,
 )  # fmt: skip
+from msgspec.structs import replace
 
 from kalshi_fix.fix import outbound_answers as answers
 from kalshi_fix.fix import refusals, tables
@@ -33,17 +33,17 @@ from kalshi_fix.fix.refusal import Refusal, business, malformed
 from kalshi_fix.model import Reason
 
 REPORTS = Reports()
-MARKET_ORDER = evolve(NEW, terms=evolve(TERMS, ord_type=1, price=0, time_in_force=3))
-DAY_ORDER = evolve(NEW, terms=evolve(TERMS, time_in_force=0, expire_at=AT))
-CANCELED = evolve(NEW, exec_type="4", ord_status="4", leaves_qty=0, reason="MASS_CANCEL")
-REPLACED = evolve(NEW, exec_type="5", cl_ord_id="a2", orig_cl_ord_id="a1")
-EXPIRED = evolve(NEW, exec_type="C", ord_status="C", leaves_qty=0, reason="ORDER_EXPIRED")
-LINE = evolve(STATUS, mass=True, total=2, last=True)
+MARKET_ORDER = replace(NEW, terms=replace(TERMS, ord_type=1, price=0, time_in_force=3))
+DAY_ORDER = replace(NEW, terms=replace(TERMS, time_in_force=0, expire_at=AT))
+CANCELED = replace(NEW, exec_type="4", ord_status="4", leaves_qty=0, reason="MASS_CANCEL")
+REPLACED = replace(NEW, exec_type="5", cl_ord_id="a2", orig_cl_ord_id="a1")
+EXPIRED = replace(NEW, exec_type="C", ord_status="C", leaves_qty=0, reason="ORDER_EXPIRED")
+LINE = replace(STATUS, mass=True, total=2, last=True)
 
 
 def everything(dialect: Dialect) -> list[tuple[str, FixMessage]]:
     """One message of every kind the order entry, drop copy and post trade services send."""
-    closing = evolve(TRADE, position=-200, payout=1_000_000)
+    closing = replace(TRADE, position=-200, payout=1_000_000)
     executions = [NEW, TRADE, closing, BUST, MARKET_ORDER, DAY_ORDER, CANCELED, REPLACED, EXPIRED]
     statuses = [STATUS, LINE, UNKNOWN, NO_ORDERS]
     micro = dialect.microseconds
@@ -54,13 +54,13 @@ def everything(dialect: Dialect) -> list[tuple[str, FixMessage]]:
         ("9", answers.cancel_reject(CANCEL_REJECTED)),
         ("r", answers.mass_cancel_report(MASS_CANCELED, dialect)),
         ("r refused", answers.mass_cancel_report(
-            evolve(MASS_CANCELED, reason="MARKET_NOT_FOUND"), dialect)),
+            replace(MASS_CANCELED, reason="MARKET_NOT_FOUND"), dialect)),
         *(("AO AP", message) for message in answers.positions(POSITIONS)),
-        *(("AO", message) for message in answers.positions(evolve(POSITIONS, rows=()))),
+        *(("AO", message) for message in answers.positions(replace(POSITIONS, rows=()))),
         *(("BG BA", message) for message in answers.collateral(COLLATERAL)),
-        *(("BG", m) for m in answers.collateral(evolve(COLLATERAL, reason="ACCOUNT_NOT_FOUND"))),
+        *(("BG", m) for m in answers.collateral(replace(COLLATERAL, reason="ACCOUNT_NOT_FOUND"))),
         ("AP settled", answers.settlement(SETTLED)),
-        ("AP corrected", answers.settlement(evolve(SETTLED, corrects=40))),
+        ("AP corrected", answers.settlement(replace(SETTLED, corrects=40))),
         ("B", answers.news("MAINTENANCE", "Thursday", "03:00 to 05:00")),
         ("j", refusals.business_reject(request("D"), business(Reason.THROTTLED, "x"))),
         ("3", refusals.session_reject(request("D"), malformed(38, 6))),

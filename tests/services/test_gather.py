@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from attrs import evolve
 from fix.fix_samples import (
     ALPHA,
     AT,
@@ -14,6 +13,7 @@ from fix.fix_samples import (
     UNKNOWN,
     request,
 )  # fmt: skip
+from msgspec.structs import replace
 
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Reports
@@ -23,8 +23,8 @@ from kalshi_fix.services.order_entry import OrderEntry
 from kalshi_fix.services.policy import Policy
 from kalshi_fix.services.throttle import Throttle
 
-LINE = evolve(STATUS, mass=True, request_id="s1", total=1, last=True)
-NONE = evolve(NO_ORDERS, request_id="s1")
+LINE = replace(STATUS, mass=True, request_id="s1", total=1, last=True)
+NONE = replace(NO_ORDERS, request_id="s1")
 EVERYWHERE = (2, 1, 1)  # MsgSeqNum of the request, and the session's epoch in each shard
 
 
@@ -40,7 +40,7 @@ def answers(
     assert service.on_message(ALPHA, request(msg_type, change), AT).commands
     asked = EVERYWHERE if not change or 55 not in change else ()
     return [
-        said(service, evolve(event, number=number, everywhere=asked), shard)
+        said(service, replace(event, number=number, everywhere=asked), shard)
         for number, (event, shard) in enumerate(events, 1)
     ]
 
@@ -50,7 +50,7 @@ def said(service: OrderEntry, event: Event, shard: int) -> list[FixMessage]:
 
 
 def canceled(number: int, tag: tuple[int, ...] = EVERYWHERE, count: int = 2) -> Any:
-    return evolve(MASS_CANCELED, number=number, everywhere=tag, count=count)
+    return replace(MASS_CANCELED, number=number, everywhere=tag, count=count)
 
 
 def opened(number: int, *, epoch: int = 1, high_water: int = 0) -> SessionChanged:
@@ -62,26 +62,26 @@ def opened(number: int, *, epoch: int = 1, high_water: int = 0) -> SessionChange
 
 
 def test_a_mass_cancel_is_counted_over_all_shards() -> None:
-    before, after = answers("q", {}, (evolve(MASS_CANCELED, count=2), 1), (MASS_CANCELED, 0))
+    before, after = answers("q", {}, (replace(MASS_CANCELED, count=2), 1), (MASS_CANCELED, 0))
     assert before == []
     assert [(report.msg_type, report.get(533)) for report in after] == [("r", "5")]
 
 
 def test_a_mass_cancel_is_refused_only_where_every_shard_refuses() -> None:
-    refused = evolve(MASS_CANCELED, count=0, reason="ACCOUNT_NOT_FOUND")
+    refused = replace(MASS_CANCELED, count=0, reason="ACCOUNT_NOT_FOUND")
     assert answers("q", {}, (refused, 0), (MASS_CANCELED, 1))[1][0].get(531) == "7"
     assert answers("q", {}, (refused, 0), (refused, 1))[1][0].get(531) == "0"
 
 
 def test_a_mass_cancel_of_one_market_concerns_one_shard() -> None:
-    one = evolve(MASS_CANCELED, request_type="1", symbol="KXTEST-A")
+    one = replace(MASS_CANCELED, request_type="1", symbol="KXTEST-A")
     ((report,),) = answers("q", {530: "1", 55: "KXTEST-A"}, (one, 1))
     assert report.get(533) == "3"
 
 
 def test_mass_status_lines_of_all_shards_share_one_total() -> None:
-    first = evolve(LINE, total=2, last=False)
-    sent = answers("AF", {}, (LINE, 1), (first, 0), (evolve(first, last=True), 0))
+    first = replace(LINE, total=2, last=False)
+    sent = answers("AF", {}, (LINE, 1), (first, 0), (replace(first, last=True), 0))
     assert [len(messages) for messages in sent] == [0, 0, 3]
     assert [(m.get(911), m.get(912)) for m in sent[2]] == [("3", "N"), ("3", "N"), ("3", "Y")]
 

@@ -19,6 +19,7 @@ from fix.fix_samples import (
     TRADE,
     request,
 )  # fmt: skip
+from msgspec.structs import replace
 
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.outbound import Reports
@@ -171,14 +172,14 @@ def test_a_report_goes_to_the_owner_and_to_the_firms_listeners() -> None:
 
 
 def test_who_asked_for_another_sessions_order_hears_of_it_as_well() -> None:
-    event = evolve(NEW, requester="SISTER")
+    event = replace(NEW, requester="SISTER")
     assert heard_by(order_entry(view("SISTER")), event) == [("ALPHA-RT", "8"), ("SISTER", "8")]
 
 
 def test_everybody_hears_of_an_event_once() -> None:
     owner = evolve(ALPHA, listener=True)
     service = OrderEntry({"ALPHA-RT": owner}, Policy(Throttle({})), "gw1")
-    assert heard_by(service, evolve(NEW, requester="ALPHA-RT")) == [("ALPHA-RT", "8")]
+    assert heard_by(service, replace(NEW, requester="ALPHA-RT")) == [("ALPHA-RT", "8")]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_everybody_hears_of_an_event_once() -> None:
         (MASS_CANCELED, ["r"]),
         (STATUS, ["8"]),
         (GROUP, ["UOH"]),
-        (evolve(GROUP, reason="ORDER_GROUP_NOT_FOUND"), ["j"]),
+        (replace(GROUP, reason="ORDER_GROUP_NOT_FOUND"), ["j"]),
         (POSITIONS, ["AO", "AP", "AP"]),
         (COLLATERAL, ["BG", "BA", "BA"]),
     ],
@@ -199,7 +200,7 @@ def test_an_answer_goes_to_who_asked_and_to_nobody_else(event: Event, types: lis
 
 
 def test_an_order_group_triggered_by_itself_is_told_through_its_orders_alone() -> None:
-    assert heard_by(order_entry(), evolve(GROUP, session="", triggered=True)) == []
+    assert heard_by(order_entry(), replace(GROUP, session="", triggered=True)) == []
 
 
 def test_sessions_of_another_gateway_are_not_ours_to_tell() -> None:
@@ -228,7 +229,7 @@ def test_an_af_is_in_progress_until_its_last_line() -> None:
     assert service.on_message(ALPHA, request("AF"), AT).commands
     busy = only_reply(service.on_message(ALPHA, request("AF"), AT))
     assert busy.get(58).startswith("THROTTLED retry_after_ms=")
-    service.on_event(evolve(STATUS, mass=True, last=True))
+    service.on_event(replace(STATUS, mass=True, last=True))
     assert service.on_message(ALPHA, request("AF"), AT).commands
 
 

@@ -1,0 +1,95 @@
+"""Compiles the core with mypyc into build/compiled, for those who want more from one processor.
+
+The pure source stays the truth: it is copied, its attrs classes are written out as plain ones
+(mypyc makes C structures of those only), and nothing else is changed. A program uses the compiled
+core if build/compiled comes first on PYTHONPATH. Run: tools/compile_core.py
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+BUILD: Final = ROOT / "build" / "compiled"
+LEFT_ALONE: Final = {"__init__.py", "config.py"}  # nothing in them is ever in a hurry
+SETUP: Final = """
+import sys
+from mypyc.build import mypycify
+from setuptools import setup
+
+setup(
+    name="compiled-core",
+    packages=[],
+    ext_modules=mypycify(["--ignore-missing-imports", *sys.argv.pop().split(":")], opt_level="3"),
+)
+"""
+
+
+class PlainClasses(ast.NodeTransformer):
+    """Writes the ``__init__`` that attrs would have made."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802 - ast's name
+        """A class; others than attrs' only lose their ``__slots__``."""
+        node.body = [each for each in node.body if not _is_slots(each)]
+        decorators = [ast.unparse(each) for each in node.decorator_list]
+        if not any(each.startswith("define(") for each in decorators):
+            return node
+        fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+        rest = [each for each in node.body if not isinstance(each, ast.AnnAssign)]
+        node.decorator_list = []
+        node.body = [*rest[:1], _initialiser(fields), *rest[1:]]
+        return node
+
+
+def _is_slots(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
+
+
+def _initialiser(fields: list[ast.AnnAssign]) -> ast.stmt:
+    parameters = ["self"]
+    body: list[str] = []
+    for field in fields:
+        name, kind = ast.unparse(field.target), ast.unparse(field.annotation)
+        made = _made(field.value)
+        if made:
+            parameters.append(f"{name}: {kind} | None = None")
+            body.append(f"self.{name}: {kind} = {made} if {name} is None else {name}")
+        else:
+            default = f" = {ast.unparse(field.value)}" if field.value else ""
+            parameters.append(f"{name}: {kind}{default}")
+            body.append(f"self.{name}: {kind} = {name}")
+    lines = "\n    ".join(body)
+    return ast.parse(f"def __init__({', '.join(parameters)}) -> None:\n    {lines}").body[0]
+
+
+def _made(value: ast.expr | None) -> str:
+    """The expression of a ``Factory``, "" for anything else."""
+    if not isinstance(value, ast.Call) or ast.unparse(value.func) != "Factory":
+        return ""
+    factory = value.args[0]
+    return ast.unparse(factory.body) if isinstance(factory, ast.Lambda) else f"{factory.id}()"  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Copies, rewrites, compiles."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    shutil.copytree(ROOT / "kalshi_fix", BUILD / "kalshi_fix")
+    sources: list[str] = []
+    for path in sorted((BUILD / "kalshi_fix" / "core").glob("*.py")):
+        if path.name not in LEFT_ALONE:
+            tree = PlainClasses().visit(ast.parse(path.read_text(encoding="utf-8")))
+            path.write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
+            sources.append(str(path.relative_to(BUILD)))
+    (BUILD / "setup.py").write_text(SETUP, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(BUILD)}
+    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", ":".join(sources)]
+    subprocess.run(command, cwd=BUILD, env=environment, check=True)
+    print(f"compiled: PYTHONPATH={BUILD}")
+
+
+if __name__ == "__main__":
+    main()
