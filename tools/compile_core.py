@@ -32,7 +32,7 @@ setup(
 class PlainClasses(ast.NodeTransformer):
     """Writes the ``__init__`` that attrs would have made."""
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802 - ast's name
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         """A class; others than attrs' only lose their ``__slots__``."""
         node.body = [each for each in node.body if not _is_slots(each)]
         decorators = [ast.unparse(each) for each in node.decorator_list]

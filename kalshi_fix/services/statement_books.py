@@ -7,7 +7,8 @@ reports, and the reports the books. Pure; integers only.
 
 from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
 from kalshi_fix.messages import codec
 from kalshi_fix.messages.events import BalanceChanged, Event, Execution, OrderRejected
@@ -175,7 +176,7 @@ class Books:
         order = self._standing.orders.get(event.order_id)
         if order is not None:
             balance.held += event.hold - order.hold
-            self._standing.orders[event.order_id] = evolve(order, hold=event.hold)
+            self._standing.orders[event.order_id] = replace(order, hold=event.hold)
         elif event.amount:
             kind = "DEPOSIT" if event.amount > 0 else "WITHDRAWAL"
             self._add(Movement(kind, event.account, event.amount, event))

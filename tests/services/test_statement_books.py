@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from attrs import evolve
 from core.core_venue import DATE, DOLLAR, GTC, Venue
+from msgspec.structs import replace
 
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
@@ -137,6 +137,6 @@ def test_a_report_that_is_missing_or_changed_is_found() -> None:
     with pytest.raises(BooksError):
         folded(altered, fresh())
     assert isinstance(event, e.Execution)
-    altered.insert(trade, evolve(event, cash_change=event.cash_change + 1))
+    altered.insert(trade, replace(event, cash_change=event.cash_change + 1))
     with pytest.raises(BooksError):
         folded(altered, fresh())
