@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgpack
+from bench_core_peers import PEERS, Peer, warmed_peer
 from core_flow import START, Flow, FlowMaker, core_v1
 
 from kalshi_fix.core import book
@@ -27,7 +29,7 @@ from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.model import NANOS
 
 Apply = Callable[[Any], object]  # a command in, events out
-SLICE: Final = 2_000
+SLICE: Final = 100  # commands; a busy core takes that many at a time
 FULL_RUNS: Final = 3
 DEEP: Final = 10_000
 
@@ -69,15 +71,21 @@ def warmed(flow: Flow) -> Exchange:
 
 
 def best_of(runs: int, prepare: Callable[[], Apply], flow: Flow) -> float:
-    """Seconds of CPU for the timed part; of every slice the best of several runs."""
-    commands = [command for _, command in flow.timed]
+    """Seconds of CPU for the timed part; of every slice the best of several runs.
+
+    The commands are fresh from their packed form, as in the core process; that is not counted.
+    """
     best: list[int] = []
+    packed = [
+        codec.pack_rows(command for _, command in flow.timed[start : start + SLICE])
+        for start in range(0, len(flow.timed), SLICE)
+    ]
     for _ in range(runs):
         apply = prepare()
         times: list[int] = []
         with frozen_memory():
-            for start in range(0, len(commands), SLICE):
-                part = commands[start : start + SLICE]
+            for rows in packed:
+                part = codec.unpack_rows(rows)
                 began = time.process_time_ns()
                 for command in part:
                     apply(command)
@@ -87,17 +95,35 @@ def best_of(runs: int, prepare: Callable[[], Apply], flow: Flow) -> float:
 
 
 def rates(flow: Flow, runs: int) -> None:
-    """Commands per second: whole core, core with packing in and out, book alone."""
+    """Commands per second: whole core, core with packing in and out, book alone, two peers."""
+    whole = rate(
+        "core with risk, fees, events", best_of(runs, lambda: warmed(flow).apply, flow), flow
+    )
+    rate("the same, packed in and out", best_of(runs, lambda: packing(warmed(flow)), flow), flow)
+    alone = rate(
+        "book only: no risk, fees, packing", best_of(runs, lambda: book_only(flow), flow), flow
+    )
+    for name, make in PEERS.items():
+        if warmed_peer(make, []) is None:
+            print(f"{name} is not installed: tools/bench_core_peers.py")
+            continue
+        seconds = best_of(runs, partial(peer_of, make, flow), flow)
+        peer = rate(f"{name}: matching only", seconds, flow)
+        print(f"  times as fast: our book {alone / peer:.1f}, our whole core {whole / peer:.2f}")
+
+
+def rate(what: str, seconds: float, flow: Flow) -> float:
+    """Prints and returns commands per second."""
     count = len(flow.timed)
-    seconds = best_of(runs, lambda: warmed(flow).apply, flow)
-    print(f"core with risk, fees, events     {count / seconds:10,.0f} commands/s "
-          f"{1e6 * seconds / count:6.2f} us")  # fmt: skip
-    seconds = best_of(runs, lambda: packing(warmed(flow)), flow)
-    print(f"the same, packed in and out      {count / seconds:10,.0f} commands/s "
-          f"{1e6 * seconds / count:6.2f} us")  # fmt: skip
-    seconds = best_of(runs, lambda: book_only(flow), flow)
-    print(f"book only: no risk, fees, packing{count / seconds:10,.0f} commands/s "
-          f"{1e6 * seconds / count:6.2f} us")  # fmt: skip
+    print(f"{what:34}{count / seconds:10,.0f} commands/s {1e6 * seconds / count:6.2f} us")
+    return count / seconds
+
+
+def peer_of(make: Callable[[], Peer], flow: Flow) -> Apply:
+    """A peer ready for the timed part."""
+    step = warmed_peer(make, flow.warm_up)
+    assert step is not None, "its module was there a moment ago"
+    return step
 
 
 def packing(exchange: Exchange) -> Apply:

@@ -63,12 +63,13 @@ def check_request(state: State, session: Session, command: Request, order: Order
         return Reason.ORDER_ALREADY_EXISTS.value
     if order is None:
         return Reason.UNKNOWN_ORDER.value
-    terms = order.terms
+    # its position says the same as its terms, and is needed next
+    position = order.position
     if (
         (command.order_id and command.order_id != order.order_id)
-        or command.symbol != terms.symbol
-        or command.side != terms.side
-        or (command.account and command.account != terms.account)
+        or command.symbol != position.market.symbol
+        or command.side != (plain.BUY if order.is_buy else plain.SELL)
+        or (command.account and command.account != position.account.name)
     ):
         return Reason.ORDER_ATTRIBUTES_MISMATCH.value
     return "" if order.leaves else Reason.TOO_LATE.value

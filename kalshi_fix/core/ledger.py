@@ -57,16 +57,15 @@ def closable(position: Position | None, is_buy: bool) -> int:
 def order_hold(order: Order) -> int:
     """What must be held for an order as it is now, money."""
     leaves = order.leaves
-    terms = order.terms
-    if terms.exec_inst & plain.REDUCE_ONLY:
+    if order.bounded and order.terms.exec_inst & plain.REDUCE_ONLY:
         leaves = min(leaves, closable(order.position, order.is_buy))
     unit = order.price if order.is_buy else plain.PRICE_UNIT - order.price
     hold = unit * (leaves - order.lock)
     rate = order.taker_rate if order.takes else order.maker_rate
     if rate > 0:
         hold += fee_hold(order, rate, leaves)
-    if terms.max_cost:
-        hold = min(hold, terms.max_cost - spent(order))
+    if order.bounded and order.terms.max_cost:
+        hold = min(hold, order.terms.max_cost - spent(order))
     return hold
 
 

@@ -80,6 +80,8 @@ class Market:
     excluded: tuple[str, ...]
     status: str
     refusal: str = ""
+    bids: BookSide = Factory(lambda self: BookSide(self, True, self.ladder), takes_self=True)
+    offers: BookSide = Factory(lambda self: BookSide(self, False, self.ladder), takes_self=True)
     change: int = 0
     volume: int = 0
     open_interest: int = 0
@@ -93,8 +95,6 @@ class Market:
     proposer: str = ""  # who made a determination that still needs a second operator
     settle_at: int = 0
     halt_until: int = 0
-    bids: BookSide = Factory(lambda self: BookSide(self, True, self.ladder), takes_self=True)
-    offers: BookSide = Factory(lambda self: BookSide(self, False, self.ladder), takes_self=True)
     positions: dict[str, Position] = Factory(dict)
     settlements: list[Settlement] = Factory(list)
     highs: deque[tuple[int, int]] = Factory(deque)

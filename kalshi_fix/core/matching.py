@@ -40,12 +40,11 @@ def match(state: State, order: Order) -> str:
         Why its remainder must be cancelled, "" if it simply found no more to trade with.
     """
     market = order.position.market
-    terms = order.terms
     is_buy = order.is_buy
     side = market.offers if is_buy else market.bids
     limit = order.price
     firm = order.firm
-    bounded = terms.max_cost or terms.exec_inst & plain.REDUCE_ONLY
+    bounded = order.bounded
     watched = market.halt_band or order.group is not None
     reason = ""
     while order.leaves and not reason:

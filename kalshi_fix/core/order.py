@@ -28,6 +28,8 @@ class Order:
     reserved for the rest and for fees. ``takes`` says that it met the book when it was accepted or
     last replaced, so that taker fees are possible. ``exact`` is the sum of its fees before any
     rounding (see ``fees``), ``charged`` what was charged. ``deadline`` is the instant it expires.
+    ``bounded`` says that its terms limit its cost or only reduce: most orders' terms need not be
+    looked at again.
     """
 
     order_id: int
@@ -46,6 +48,7 @@ class Order:
     takes: bool
     group: Group | None
     deadline: int
+    bounded: bool = False
     cum: int = 0
     notional: int = 0
     exact: int = 0

@@ -137,6 +137,7 @@ def _make(
         takes,
         account.groups[command.group_id] if command.group_id else None,
         deadline,
+        command.max_cost > 0 or bool(command.exec_inst & plain.REDUCE_ONLY),
     )
 
 

@@ -118,10 +118,19 @@ class Session:
     firm: Firm
     accounts: tuple[str, ...]
     limits: Limits
+    # what every command looks at stands together: a cache line is worth several lookups
+    max_order_age: int = 0
+    epoch: int = 0  # of the command stream
+    high_water: int = 0
+    confirmed: int = 0
+    open: dict[int, Order] = Factory(dict)  # orders entered here, by order id
+    ended: dict[int, Order] = Factory(dict)  # in this trading day
+    ended_before: dict[int, Order] = Factory(dict)  # in the one before
+    desks: dict[str, Desk] = Factory(dict)  # derived
+    # the rest of its definition
     enabled: bool = True
     killed: bool = False
     cancel_on_disconnect_default: bool = False
-    max_order_age: int = 0
     message_types: tuple[str, ...] = ()
     markets: tuple[str, ...] = ()
     read_only: bool = False
@@ -140,16 +149,6 @@ class Session:
     signed_at: int = 0
     asked: tuple[str, int, int] = ("", 0, 0)  # the last SessionOpened: process, boot, counter
     answer: str = ""  # to it: "" or why it was refused
-    # the command stream
-    epoch: int = 0
-    high_water: int = 0
-    confirmed: int = 0
-    # orders entered here, by order id
-    open: dict[int, Order] = Factory(dict)
-    ended: dict[int, Order] = Factory(dict)  # in this trading day
-    ended_before: dict[int, Order] = Factory(dict)  # in the one before
-    # derived
-    desks: dict[str, Desk] = Factory(dict)
 
     @property
     def default_account(self) -> str:

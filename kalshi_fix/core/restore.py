@@ -21,6 +21,7 @@ from kalshi_fix.core.parties import (
     Segment,
     Session,
 )
+from kalshi_fix.core.plain import REDUCE_ONLY
 from kalshi_fix.core.reference import ladder_of
 from kalshi_fix.core.state import State, TradeRecord
 from kalshi_fix.messages.events import OrderTerms
@@ -166,6 +167,7 @@ def _order(state: State, session: Session, row: Sequence[Any]) -> Order:
         0, 0, False, None, 0,
     )  # fmt: skip
     _set(order, snapshot.ORDER, values)
+    order.bounded = terms.max_cost > 0 or bool(terms.exec_inst & REDUCE_ONLY)
     order.past_ids = tuple(past_ids)
     order.exact = _joined(exact)
     return order
