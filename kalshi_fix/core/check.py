@@ -23,8 +23,11 @@ def check(state: State) -> None:
     """
     orders = [order for session in state.sessions.values() for order in session.open.values()]
     _check_ledger(state)
+    by_account: dict[str, list[Order]] = {name: [] for name in state.accounts}
+    for order in orders:
+        by_account[order.position.account.name].append(order)
     for account in state.accounts.values():
-        _check_account(account, [o for o in orders if o.position.account is account])
+        _check_account(account, by_account[account.name])
     resting: set[int] = set()
     for market in state.markets.values():
         _check_market(market, resting)
