@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test lint format sim audit bench mutations docs torture outage conformance fuzz hostile clean
+.PHONY: setup run test lint format sim audit bench compiled mutations docs torture outage conformance fuzz hostile clean
 
 setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt tools/setup.sh
@@ -28,12 +28,15 @@ sim: setup
 	@$(BIN)/kalshi-fix simulate --count 10000
 
 bench: setup
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_core.py
 	@$(BIN)/python tools/bench_edge.py
 
 audit: setup
 	@$(BIN)/python tools/audit.py
+compiled: setup
+	@$(BIN)/python tools/compile_core.py
 
 mutations: setup
 	@$(BIN)/python tools/mutations.py
