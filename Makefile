@@ -60,6 +60,7 @@ docs: setup
 	@$(BIN)/python tools/dictionary.py
 	@$(BIN)/python tools/conformance.py --document
 	@$(BIN)/python tools/metrics_document.py
+	@$(BIN)/python tools/monitoring.py
 
 clean:
 	rm -rf .venv build var

@@ -41,6 +41,7 @@ TOOLS: Final = {
     "audit": "kalshi_fix.cli_audit",
     "admin": "kalshi_fix.cli_admin",
     "simulate": "kalshi_fix.cli_simulate",
+    "top": "kalshi_fix.cli_top",
     "statements": "kalshi_fix.cli_statements",
 }
 

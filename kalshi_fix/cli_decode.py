@@ -1,4 +1,4 @@
-"""`kalshi-fix decode`: FIX logs as people read them. Reads a file or stdin, line by line.
+"""`kalshi-fix decode`: FIX logs as people read them. Reads files or stdin, line by line.
 
 Everything about FIX is in ``fix.readable``; secrets never get through it.
 """
@@ -12,8 +12,10 @@ from typing import Annotated, Final
 import typer
 
 from kalshi_fix.adapters.dictionaries import client_dictionary
+from kalshi_fix.adapters.file_tail import follow_files
 from kalshi_fix.fix import readable
 from kalshi_fix.fix.dictionary import Dictionary
+from kalshi_fix.fix.lives import Lives
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.readable import Line
 
@@ -23,8 +25,9 @@ _QUIET: Final = frozenset({"0", "1"})  # heartbeats and their requests
 
 
 def decode(
-    file: Annotated[
-        Path | None, typer.Argument(help="Log to read; stdin where it is left out or '-'.")
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Logs to read; stdin where left out or '-'."),
     ] = None,
     *,
     short: Annotated[
@@ -36,6 +39,12 @@ def decode(
             "--where", "-w", help="Only messages with this field: 35=8, 11=ORDER1. Repeatable."
         ),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")
+    ] = False,
+    orders: Annotated[
+        bool, typer.Option("--orders", "-o", help="One line per order's life.")
+    ] = False,
     heartbeats: Annotated[
         bool, typer.Option("--heartbeats", help="Show heartbeats and test requests too.")
     ] = False,
@@ -49,14 +58,26 @@ def decode(
     Passwords and signatures are masked.
     """
     wanted = [_condition(text) for text in where or ()]
+    if follow and orders:
+        raise typer.BadParameter("--orders tells whole lives: it needs an end, not --follow")
     dictionary = client_dictionary()
+    lives = Lives()
     seen = shown = 0
-    for line in _messages(_lines(file)):
-        seen += 1
-        quiet = line.msg_type in _QUIET and not (wanted or heartbeats)
-        if not quiet and all(condition in line.fields for condition in wanted):
-            shown += 1
-            _show(line, dictionary, short=short, color=color)
+    try:
+        for line in _messages(_lines(files or [], follow=follow)):
+            seen += 1
+            if orders:
+                lives.take(FixMessage(line.msg_type, line.fields))
+                continue
+            quiet = line.msg_type in _QUIET and not (wanted or heartbeats)
+            if not quiet and all(condition in line.fields for condition in wanted):
+                shown += 1
+                _show(line, dictionary, short=short, color=color)
+    except KeyboardInterrupt:
+        return
+    for life in lives.told(wanted):
+        shown += 1
+        typer.echo(life.line(dictionary), color=color)
     if not shown:
         typer.echo(f"nothing to show in {seen} FIX messages", err=True)
         raise typer.Exit(1)
@@ -69,9 +90,17 @@ def _condition(text: str) -> tuple[int, str]:
     return int(tag), value
 
 
-def _lines(file: Path | None) -> Iterator[str]:
-    """Lines of the file or of stdin; bytes that are not text stay visible."""
-    if file is None or str(file) == "-":
+def _lines(files: list[Path], *, follow: bool) -> Iterator[str]:
+    """Lines of the files or of stdin; bytes that are not text stay visible."""
+    if follow and files:
+        yield from follow_files(files)
+        return
+    for file in files or [Path("-")]:
+        yield from _lines_of(file)
+
+
+def _lines_of(file: Path) -> Iterator[str]:
+    if str(file) == "-":
         if sys.stdin.isatty():
             typer.echo("reading from the terminal; end with Ctrl-D", err=True)
         stdin = sys.stdin

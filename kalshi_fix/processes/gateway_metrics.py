@@ -128,6 +128,9 @@ class GatewayMetrics:
         self.given_up = metrics.counter(
             "fixgw_unanswered_orders_total", "Orders given up: no answer in ten minutes [0]"
         )
+        for way in ("in", "out"):  # shown before they first happen, so that a rise can be seen
+            self.gaps(way)
+            self.resets(way)
         self.position = metrics.gauges(
             "fixgw_position",
             "Event number below which all was handed to the engine [rises]",
