@@ -38,6 +38,9 @@ class Meters:
         messages = metrics.counters(
             "edge_messages_total", "Messages passed on [any]", ["direction"]
         )
+        logons = metrics.counters("edge_logons_total", "Logons decided [accepted]", ["result"])
+        for result in LogonReason:  # shown before they first happen, so that a rise can be seen
+            logons(result.value)
         volume = metrics.counters("edge_bytes_total", "Bytes passed on [any]", ["direction"])
         return cls(
             connections=metrics.gauge("edge_connections", "Open client connections [any]"),
@@ -47,7 +50,7 @@ class Meters:
             rejected=metrics.counters(
                 "edge_rejected_connections_total", "Closed without a message [near 0]", ["reason"]
             ),
-            logons=metrics.counters("edge_logons_total", "Logons decided [accepted]", ["result"]),
+            logons=logons,
             bad_credentials=metrics.counters(
                 "edge_bad_credentials_total",
                 "Logons of a known session with wrong credentials [0]",
