@@ -12,6 +12,7 @@ import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,11 +114,12 @@ def prometheus(
 class Load:
     """A little trade all the time, over two sessions, by a thread."""
 
+    runs = count(1)  # ClOrdIDs are new in every one
+
     def __init__(self, system: RunningSystem) -> None:
         self._address = ("127.0.0.1", system.port("RT"))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.faults: list[str] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -134,11 +136,9 @@ class Load:
         ]
         for session in sessions:
             session.logon()
-        number = 0
         while not self._stop.wait(0.1):
-            number += 1
             for session in sessions:
-                session.render(10, f"{session.sender}-{number}-")
+                session.render(10, f"{next(self.runs)}-{session.sender}-")
                 session.push(100)
                 while not session.done:
                     session.pull()
