@@ -123,7 +123,7 @@ class SessionCalendars:
             window = session.calendar.window(time.time_ns())
             if window.is_closed:
                 return f"{Reason.SESSION_CLOSED} until {_text(window.opens_at)}"
-            if self._done[name] >= window.closed_at:
+            if self._done.get(name, 0) >= window.closed_at:  # it may be given another just now
                 return ""
             if time.monotonic() > deadline:
                 return f"{Reason.SESSION_CLOSED} numbers are being reset"
