@@ -32,6 +32,7 @@ bench: setup
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_core.py
 	@$(BIN)/python tools/bench_edge.py
+	@$(BIN)/python tools/bench_metrics.py
 
 audit: setup
 	@$(BIN)/python tools/audit.py

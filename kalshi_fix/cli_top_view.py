@@ -73,12 +73,18 @@ def _headline(picture: Picture) -> Text:
     )
     stalled = any(one.after.value("fixgw_core_stalled") for one in picture.gateways)
     unacked = sum(one.after.value("fixgw_unacked_orders") for one in picture.gateways)
-    signs = (
-        (f"ledger imbalance {imbalance:g}", imbalance == 0),
-        (f"unanswered {unacked:.0f}, oldest {oldest:.1f} s", oldest < 1),
-        ("core stalled" if stalled else "core moves", not stalled),
-        ("store answers" if not picture.store_fault else "store away", not picture.store_fault),
-    )
+    signs = [
+        ("store answers" if not picture.store_fault else "store away", not picture.store_fault)
+    ]
+    if picture.cores:
+        signs.append((f"ledger imbalance {imbalance:g}", imbalance == 0))
+    else:
+        signs.append(("no core answers", False))
+    if picture.gateways:
+        signs.append((f"unanswered {unacked:.0f}, oldest {oldest:.1f} s", oldest < 1))
+        signs.append(("core stalled" if stalled else "core moves", not stalled))
+    else:
+        signs.append(("no gateway answers", False))
     for words, is_good in signs:
         text.append(f" {words} ", "green" if is_good else "bold white on red")
         text.append("  ")

@@ -112,6 +112,16 @@ class SizeTally:
         """As ``add`` where nobody is in a hurry."""
         self.add((values, amount))
 
+    def count(self, values: Values, amounts: Sequence[float]) -> None:
+        """Counts many of the same label values at once, which is cheaper each."""
+        bounds = self.bounds
+        with self._lock:
+            row = self._rows.of(values)
+            counts = row.counts
+            for amount in amounts:
+                counts[bisect_left(bounds, amount)] += 1
+            row.total += sum(amounts)
+
     def drain(self) -> dict[Values, Sizes]:
         """Counts what has come; returns everything."""
         pending, bounds = self._pending, self.bounds

@@ -17,7 +17,12 @@ from kalshi_fix.processes.gateway_acks import ORDERS, Request
 
 _REJECT_KINDS: Final = {"3": "session", "j": "business", "9": "cancel", "8": ""}
 _CODES: Final = {"3": 373, "j": 380, "9": 102, "8": 103}  # reason where there is no stable text
-_OUR_FAULTS: Final = frozenset({Reason.EXCHANGE_UNAVAILABLE, Reason.INTERNAL_ERROR})
+_REJECTED: Final = ("rejected",)
+_RESULTS: Final = {  # by reason, as label values; any other reason is a rule's
+    "": ("ok",),
+    Reason.EXCHANGE_UNAVAILABLE: ("error",),
+    Reason.INTERNAL_ERROR: ("error",),
+}
 _MSG_TYPES: Final = (
     tables.ORDER_ENTRY_MESSAGES | tables.MARKET_DATA_MESSAGES | {tables.THROTTLE_REQUEST}
 )
@@ -182,19 +187,27 @@ class GatewayMetrics:
 
     def _count_answered(self, requests: list[Request]) -> None:
         """Requests whose first answer went to the engine."""
-        took, stage = self.order_ack.add, self.stages.add
+        took: dict[str, list[float]] = {}
         for request in requests:
-            msg_type = request.msg_type if request.msg_type in _MSG_TYPES else OTHER
-            took(((msg_type,), request.answered_at - request.received_at))
+            msg_type = request.msg_type
+            if msg_type not in took:
+                took[msg_type] = []
+            took[msg_type].append(request.answered_at - request.received_at)
             if msg_type in ORDERS:
-                self.orders.add((_result(request.reason),))
-            if request.read_at:
-                # the thread that appended may be the last to hear of it
-                durable_at = min(request.durable_at or request.read_at, request.read_at)
-                stage((("translate",), request.submitted_at - request.received_at))
-                stage((("append",), max(0.0, durable_at - request.submitted_at)))
-                stage((("exchange",), request.read_at - durable_at))
-                stage((("report",), request.answered_at - request.read_at))
+                self.orders.add(_RESULTS.get(request.reason, _REJECTED))
+        for msg_type, times in took.items():
+            self.order_ack.count((msg_type if msg_type in _MSG_TYPES else OTHER,), times)
+        self._count_stages([request for request in requests if request.read_at])
+
+    def _count_stages(self, requests: list[Request]) -> None:
+        """The thread that appended may be the last to hear of it."""
+        durable = [min(one.durable_at or one.read_at, one.read_at) for one in requests]
+        both = list(zip(requests, durable, strict=True))
+        count = self.stages.count
+        count(("translate",), [one.submitted_at - one.received_at for one in requests])
+        count(("append",), [max(0.0, at - one.submitted_at) for one, at in both])
+        count(("exchange",), [one.read_at - at for one, at in both])
+        count(("report",), [one.answered_at - one.read_at for one in requests])
 
 
 def reason_of(message: FixMessage) -> str:
@@ -204,9 +217,3 @@ def reason_of(message: FixMessage) -> str:
         return ""
     text = message.get(58).partition(" ")[0]
     return text if text.isupper() else message.get(_CODES[msg_type], "none")
-
-
-def _result(reason: str) -> str:
-    if not reason:
-        return "ok"
-    return "error" if reason in _OUR_FAULTS else "rejected"
