@@ -43,6 +43,7 @@ TOOLS: Final = {
     "simulate": "kalshi_fix.cli_simulate",
     "top": "kalshi_fix.cli_top",
     "statements": "kalshi_fix.cli_statements",
+    "reconcile": "kalshi_fix.cli_reconcile",
 }
 
 

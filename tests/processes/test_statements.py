@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from core.core_venue import DATE, Venue
 
+from kalshi_fix import cli_reconcile
 from kalshi_fix.adapters import statement_files as files
 from kalshi_fix.adapters.archive import StreamArchive
 from kalshi_fix.adapters.bus import BusDownError, Entry, Offset
 from kalshi_fix.adapters.memory_bus import MemoryBus, MemoryStore
+from kalshi_fix.fix import wire
 from kalshi_fix.fix.outbound import Reports
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
@@ -22,6 +25,7 @@ from kalshi_fix.processes.event_history import HistoryError, ShardHistory
 from kalshi_fix.processes.statements import Publisher
 from kalshi_fix.services.drop_copy import DropCopy
 from kalshi_fix.services.policy import Policy
+from kalshi_fix.services.reconciliation import Result, reconcile
 from kalshi_fix.services.service import SessionView
 from kalshi_fix.services.throttle import Throttle
 
@@ -271,3 +275,53 @@ def test_no_name_of_a_firm_leads_elsewhere(tmp_path: Path, firm: str) -> None:
     where = files.directory_of(tmp_path, firm, DATE, files.END).resolve()
     assert where.parent.parent.parent == tmp_path.resolve()
     assert where.parent.parent.name[0] != "."
+
+
+# --- reconcile
+
+
+def reconciled(rig: Rig, told: list[FixMessage]) -> Result:
+    where = files.directory_of(rig.out, "ALPHA", DATE, files.END)
+    return reconcile(json.loads((where / "end-of-day.json").read_text()), told)
+
+
+def test_a_record_of_what_was_told_agrees_with_the_statement(rig: Rig) -> None:
+    told = list(rig.told)
+    rig.trade("2")
+    rig.write()
+    rig.publish()
+    for record in (told, rig.told, [*told, *told]):  # and the next day's, and copies again
+        result = reconciled(rig, record)
+        assert result.differences == []
+        assert (result.reports, result.trades) == (len(told), 6)
+        assert result.orders > 0
+
+
+def test_whatever_is_missing_added_or_changed_is_named(rig: Rig) -> None:
+    told = list(rig.told)
+    rig.publish()
+    for place, report in enumerate(told):
+        assert reconciled(rig, [*told[:place], *told[place + 1 :]]).differences, report
+    fill = next(n for n, report in enumerate(told) if report.get(150) == "F")
+    fields = [(tag, "99" if tag == 32 else value) for tag, value in told[fill].fields]
+    told[fill] = type(told[fill])("8", fields)
+    (difference,) = reconciled(rig, told).differences
+    assert difference.endswith("LastQty 4.00, on record 99")
+
+
+def test_the_command_reads_a_log_and_says_how_it_went(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.publish()
+    log = tmp_path / "client.log"
+    lines = [wire.frame(m, "KalshiDC", "DC", 1, "20270115-10:00:00.000") for m in rig.told]
+    log.write_bytes(b"\n".join(b"20270115-10:00:00.000 : " + line for line in lines))
+    where = files.directory_of(rig.out, "ALPHA", DATE, files.END)
+    with pytest.raises(typer.Exit) as ended:
+        cli_reconcile.reconcile(where, [log])
+    assert ended.value.exit_code == 0, capsys.readouterr().out
+    assert "no differences" in capsys.readouterr().out
+    log.write_bytes(b"\n".join(lines[2:]))
+    with pytest.raises(typer.Exit) as ended:
+        cli_reconcile.reconcile(where, [log])
+    assert ended.value.exit_code == 1
