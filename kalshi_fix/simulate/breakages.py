@@ -175,7 +175,7 @@ BREAKAGES: Final = {
         MemoryBus,
         "commit",
         _no_fencing,
-        2,
+        3,
         ("leader_frozen",),
     ),
     "position": Breakage(
@@ -183,7 +183,7 @@ BREAKAGES: Final = {
         Pulse,
         "position",
         _position_of_reader,
-        80,
+        180,
         ("reader_slow", "gateway_killed"),
     ),
     "epoch": Breakage(
@@ -203,7 +203,7 @@ BREAKAGES: Final = {
         Link,
         "is_answered",
         _forgets_refusals,
-        7,
+        11,
         ("store_crashed", "gateway_killed", "killed_in_doubt"),
     ),
     "already-sent": Breakage(
@@ -219,7 +219,7 @@ BREAKAGES: Final = {
         Link,
         "is_in_doubt",
         _never_in_doubt,
-        162,
+        406,
         ("append_late", "append_refused", "killed_in_doubt"),
     ),
     "passed": Breakage(
