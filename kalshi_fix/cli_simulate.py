@@ -35,7 +35,8 @@ Story = Annotated[bool, typer.Option(help="Print everything that happened.")]
 def run_seed(seed: int, breakage: str, *, calm: bool = False, with_story: bool = False) -> Outcome:
     """One run, with one rule taken out if ``breakage`` is not empty."""
     with broken(breakage):
-        return run(Plan(seed=seed, calm=calm, with_story=with_story))
+        stress = BREAKAGES[breakage].stress if breakage else ()
+        return run(Plan(seed=seed, calm=calm, with_story=with_story, stress=stress))
 
 
 def simulate(  # noqa: PLR0917 - typer calls it by name

@@ -38,7 +38,8 @@ class Breakage:
     """``rule``: what is broken; ``owner.name`` is replaced by what ``broken`` makes of it.
 
     ``seed`` shows it. ``needs`` and ``shards``: the faults and the size without which it cannot
-    matter, for finding another seed when the program has moved on.
+    matter, for finding another seed when the program has moved on; ``stress``: those of them that
+    come much more often, where the mistake takes a rare moment.
     """
 
     rule: str
@@ -48,6 +49,8 @@ class Breakage:
     seed: int
     needs: tuple[str, ...] = ()
     shards: int = 0
+    stress: tuple[str, ...] = ()
+    is_rare: bool = False  # too rare to be looked for at every change: found by `make sim` and luck
 
     def candidates(self) -> Iterator[int]:
         """The seed known to show it, then others that may."""
@@ -229,6 +232,8 @@ BREAKAGES: Final = {
         _never_passed,
         173,
         ("reader_slow", "gateway_killed"),
+        stress=("reader_slow", "gateway_killed"),
+        is_rare=True,
     ),
     "replay": Breakage(
         "with 20902=Y what was said since the last Logout is told again",
@@ -244,8 +249,10 @@ BREAKAGES: Final = {
         "restore",
         _nothing_gathered,
         89,
-        ("gateway_killed",),
+        ("gateway_killed", "leader_frozen"),
         2,
+        ("gateway_killed", "leader_frozen"),
+        is_rare=True,
     ),
     "shard-epochs": Breakage(
         "each shard counts its own epochs",

@@ -50,6 +50,7 @@ CLIENT_KINDS: Final = {  # per message of a client
     "sent_again_as_resend": 0.02,
 }
 KINDS: Final = (*STORE_KINDS, *EVENT_KINDS, *CLIENT_KINDS)
+_STRESS: Final = 4.0
 _ON: Final = 0.6  # the share of kinds a seed has on
 _KIND_OF: Final = {"append": "append", "append_seed": "append", "commit": "commit"}
 
@@ -78,6 +79,12 @@ class Faults:
             if is_on and not calm:
                 rates[kind] = rate * strength
         return cls(random, rates)
+
+    def intensify(self, kinds: tuple[str, ...]) -> None:
+        """Makes some of the kinds that are on come much more often."""
+        for kind in kinds:
+            if kind in self.rates:
+                self.rates[kind] *= _STRESS
 
     def happens(self, kind: str, share: float = 1.0) -> bool:
         """Whether a fault hits now; ``share`` of a second for those counted by time."""

@@ -47,6 +47,7 @@ class Plan:
     seed: int
     calm: bool = False
     with_story: bool = False
+    stress: tuple[str, ...] = ()  # kinds of faults that come much more often
 
 
 @define
@@ -83,6 +84,7 @@ def run(plan: Plan) -> Outcome:
     machine = Machine(plan.seed, breath, tells=plan.with_story)
     outcome = Outcome(plan.seed)
     faults = Faults.draw(faults_random(plan.seed), calm=plan.calm)
+    faults.intensify(plan.stress)
     with _directory() as directory:
         world = World.build(machine, faults, directory)
         with substituted(
