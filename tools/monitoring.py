@@ -43,7 +43,7 @@ def files(port_offset: int = 0, *, is_quick: bool = False) -> dict[str, str]:
         "prometheus/prometheus.yml": HEAD + _yaml(_configuration(port_offset, is_quick=is_quick)),
         "prometheus/recording.yml": HEAD + _yaml(_recording(is_quick=is_quick)),
         "prometheus/alerts.yml": HEAD + _yaml(_alerting(is_quick=is_quick)),
-        "prometheus/alerts_test.yml": HEAD + _yaml(_proof()),
+        "prometheus/alerts_test.yml": HEAD + _yaml(proof_of(ALERTS)),
         "grafana/kalshi-fix.json": json.dumps(dashboard(), indent=1) + "\n",
     }
 
@@ -97,11 +97,12 @@ def _rule(alert: Alert, *, is_quick: bool) -> dict[str, Any]:
     }
 
 
-def _proof() -> dict[str, Any]:
+def proof_of(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """What `promtool test rules` is to find true of these alerts."""
     return {
         "rule_files": ["recording.yml", "alerts.yml"],
         "evaluation_interval": "1m",  # often enough here, and quicker
-        "tests": [case for alert in ALERTS for case in _cases(alert)],
+        "tests": [case for alert in alerts for case in _cases(alert)],
     }
 
 
