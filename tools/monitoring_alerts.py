@@ -182,6 +182,15 @@ CAUSES: Final = (
         quiet={"audit_failing": "0x60", "audit_lost_records_total": "0x60"},
     ),
     Alert(
+        name="AuditChainError",
+        expr="increase(audit_chain_errors_total[10m]) > 0",
+        summary="A sealed segment of the audit trail does not verify, or cannot be looked at",
+        page="alert-audit",
+        row="Store",
+        fires={"audit_chain_errors_total": "0x20 1x40"},
+        quiet={"audit_chain_errors_total": "1x60"},
+    ),
+    Alert(
         name="AuditBehind",
         expr="audit_waiting_records > 10000",
         hold="1m",
