@@ -78,9 +78,18 @@ class History:
                     yield Happened(self.shard, event, tuple(_other_side(event, events)))
 
     def _entries(self, stream: str, wanted: Names) -> Iterator[Entry]:
-        archive = StreamArchive(self.directory, stream, 0)
+        rest = rest_of(self, stream)  # first: what is archived meanwhile must not be missed
+        seen: set[str] = set()
+        for entry in self._archived(stream, wanted):
+            seen.add(entry.id)
+            yield entry
+        for entry in rest:
+            if entry.id not in seen and _may_hold(entry.payload, wanted):
+                yield entry
+
+    def _archived(self, stream: str, wanted: Names) -> Iterator[Entry]:
         values = [name.encode() for name in wanted]
-        for path in archive.segments():
+        for path in StreamArchive(self.directory, stream, 0).segments():
             places = places_of(path, values)
             if places is not None:
                 yield from (entry_at(path, place) for place in places)
@@ -88,8 +97,6 @@ class History:
             for _, entry in placed_entries(path):
                 if _may_hold(entry.payload, wanted):
                     yield entry
-        rest = rest_of(self, stream)
-        yield from (entry for entry in rest if _may_hold(entry.payload, wanted))
 
 
 def rest_of(history: History, stream: str) -> list[Entry]:
@@ -97,7 +104,7 @@ def rest_of(history: History, stream: str) -> list[Entry]:
     if history.bus is None:
         return []
     if stream not in history.read_before:
-        last = _last_id(StreamArchive(history.directory, stream, 0))
+        last = last_id(StreamArchive(history.directory, stream, 0))
         bus = history.bus()
         try:
             history.read_before[stream] = list(_rest(bus, stream, last))
@@ -118,7 +125,7 @@ def _rest(bus: Bus, stream: str, last: str) -> Iterator[Entry]:
         last = found[-1].id
 
 
-def _last_id(archive: StreamArchive) -> str:
+def last_id(archive: StreamArchive) -> str:
     last = ""
     for path in archive.segments()[-1:]:
         for _, entry in placed_entries(path):

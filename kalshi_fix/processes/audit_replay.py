@@ -11,8 +11,9 @@ from kalshi_fix.adapters.archive import StreamArchive
 from kalshi_fix.adapters.bus import Entry
 from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.messages.batch import EventEntry
-from kalshi_fix.processes.audit_history import History, rest_of
-from kalshi_fix.processes.core_archive import COMMANDS, EVENTS
+from kalshi_fix.processes.audit_history import History, last_id, rest_of
+from kalshi_fix.processes.core_archive import COMMANDS, EVENTS, number_of
+from kalshi_fix.processes.core_recovery import parse_id
 from kalshi_fix.processes.core_replica import Replica, quarantines
 
 
@@ -37,9 +38,10 @@ def replay(history: History, index: int) -> Replayed:
         ArchiveError: the archive is damaged.
     """
     result = Replayed(history.shard)
+    until = _last_event(history)  # before any command is read: those of later events may be missing
     exchange = Exchange(index)
     replica = Replica(exchange, quarantines(_entries(history, COMMANDS)))
-    recorded = _hashes(_entries(history, EVENTS))
+    recorded = _hashes(_entries(history, EVENTS), until)
     wanted = next(recorded, None)
     for entry in _entries(history, COMMANDS):
         applied = replica.apply(entry)
@@ -70,10 +72,23 @@ def _difference(entry_id: str, last: int, state_hash: bytes, wanted: EventEntry)
 
 
 def _entries(history: History, stream: str) -> Iterator[Entry]:
-    yield from StreamArchive(history.directory, stream, 0).read()
-    yield from rest_of(history, stream)
+    """All of a stream; what was archived since the store was read stands in both."""
+    rest = rest_of(history, stream)
+    last = (0, 0)
+    for entry in StreamArchive(history.directory, stream, 0).read():
+        last = parse_id(entry.id)
+        yield entry
+    yield from (entry for entry in rest if parse_id(entry.id) > last)
 
 
-def _hashes(entries: Iterable[Entry]) -> Iterator[EventEntry]:
+def _last_event(history: History) -> int:
+    rest = rest_of(history, EVENTS)
+    archive = StreamArchive(history.directory, EVENTS, 0)
+    return number_of(rest[-1].id if rest else last_id(archive))
+
+
+def _hashes(entries: Iterable[Entry], until: int) -> Iterator[EventEntry]:
     for entry in entries:
+        if number_of(entry.id) > until:
+            return
         yield EventEntry.unpack(entry.payload)

@@ -109,6 +109,18 @@ def test_a_chain_written_anew_is_told_by_what_was_published(copy: Path) -> None:
     assert "written anew" in verify(copy, published).faults[0]
 
 
+def test_a_chain_written_anew_in_other_blocks_is_told_as_well(copy: Path) -> None:
+    forgery = Forgery(segments_of(copy)[-1])
+    inner = forgery.found[-3]
+    published = [Published("edge", inner.last, inner.head, "edge.log:7")]
+    assert verify(copy, published).published == 1
+    forgery.blocks[-3] += forgery.blocks.pop(-2)
+    del forgery.found[-2]
+    forgery.write_all()
+    assert not verify(copy).faults
+    assert "written anew" in verify(copy, published).faults[0]
+
+
 def test_an_end_cut_off_is_told_by_what_was_published(copy: Path) -> None:
     report = verify(copy)
     published = [Published("edge", report.last, report.head, "edge.log:7")]

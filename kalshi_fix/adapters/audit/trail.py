@@ -169,6 +169,7 @@ class AuditTrail:
                 self._sync(now)
                 sync_at = now + settings.sync_seconds
             if now >= publish_at:
+                self._sync(now)  # what is published must not be lost with the machine
                 self._publish()
                 publish_at = now + settings.publish_seconds
         self.record(Kind.STOPPED, "", "", None)

@@ -43,6 +43,7 @@ class Report:
     chain: str
     segments: int = 0
     records: int = 0
+    first: int = 1  # record there must be
     last: int = 0
     head: bytes = NO_HASH
     bytes: int = 0
@@ -76,6 +77,7 @@ def verify(
             wanted.setdefault(item.sequence, []).append(item)
     paths = segments_of(directory)
     expected_first, previous = _beginning(directory, report)
+    report.first = expected_first
     heads: dict[int, set[bytes]] = {expected_first - 1: {previous}}
     for index, path in enumerate(paths):
         is_last = index == len(paths) - 1
@@ -172,7 +174,9 @@ def _compare(
                     f"{report.chain}: ends with record {report.last}, but {sequence} was published "
                     f"({item.source}): the end is missing"
                 )
-            elif sequence in heads and item.head not in heads[sequence]:
+            elif sequence < report.first - 1:
+                continue  # removed, as is on record
+            elif item.head not in heads.get(sequence, ()):  # no block may end elsewhere, either
                 report.faults.append(
                     f"{report.chain}: the hash after record {sequence} is not the one published "
                     f"({item.source}): the chain was written anew"
