@@ -126,6 +126,7 @@ def _rest(bus: Bus, stream: str, last: str) -> Iterator[Entry]:
 
 
 def last_id(archive: StreamArchive) -> str:
+    """The last entry archived, "" where there is none."""
     last = ""
     for path in archive.segments()[-1:]:
         for _, entry in placed_entries(path):
