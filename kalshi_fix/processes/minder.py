@@ -6,6 +6,7 @@ supervisor's decision.
 """
 
 import http.client
+import re
 import signal
 import subprocess
 import time
@@ -124,7 +125,7 @@ def ask_readyz(host: str, ports: Sequence[int]) -> Ask:
         found = "starting"  # it does not listen yet
         for port in ports:
             status, text = _readyz(host, port)
-            if f"pid {pid}" in text:
+            if re.search(rf"\bpid {pid}\b", text):
                 return "" if status == http.client.OK else text
             if status and port == ports[0]:
                 found = f"port {port} is answered by another process"
