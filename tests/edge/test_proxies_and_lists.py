@@ -97,7 +97,7 @@ def test_half_a_proxy_header_has_the_deadline_of_a_logon() -> None:
         async with rig(settings) as found:
             began = time.monotonic()
             await is_closed_without_a_word(found, "timeout", header("203.0.113.7")[:20])
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4
             assert not found.count("edge_connections")
 
     run(test)

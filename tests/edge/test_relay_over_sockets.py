@@ -40,7 +40,7 @@ def test_a_connection_without_a_complete_logon_is_closed_at_the_deadline(sent: b
             client.send(sent)
             began = time.monotonic()
             assert await client.end() == b""
-            assert 0.1 < time.monotonic() - began < 1
+            assert 0.1 < time.monotonic() - began < 4
             assert found.count(REJECTED % "timeout") == 1
             await until(lambda: not found.count("edge_connections"))
 
@@ -59,7 +59,7 @@ def test_bytes_dribbled_do_not_move_the_deadline() -> None:
                 client.send(bytes((byte,)))
                 await asyncio.sleep(0.02)
             assert await ended == b""
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4
 
     run(test)
 
@@ -242,7 +242,7 @@ def test_a_reader_that_stays_behind_is_cut_after_the_time_allowed() -> None:
             await flood(found.engine.writers[0], 3_500_000)
             began = time.monotonic()
             await until(lambda: found.count("edge_slow_reader_disconnects_total") == 1)
-            assert 0.5 < time.monotonic() - began < 2
+            assert 0.5 < time.monotonic() - began < 8
             await until(lambda: not found.count("edge_connections"))
             await found.logged_on()  # and may come back
 

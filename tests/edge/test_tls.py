@@ -125,7 +125,7 @@ def test_a_tls_handshake_has_the_deadline_and_the_place_of_a_logon(
             began = time.monotonic()
             await until(lambda: found.count("edge_unauthenticated_connections") == 1)
             await slow.end(2)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4
             await until(lambda: not found.count("edge_unauthenticated_connections"))
 
     run(test)

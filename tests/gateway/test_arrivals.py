@@ -50,4 +50,4 @@ def test_nobody_waits_for_ever() -> None:
     arrivals.come("b")
     arrivals.go("never goes")
     arrivals.come("c")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4
