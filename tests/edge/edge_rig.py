@@ -77,6 +77,11 @@ def order(number: int, sender: str = "A-RT", **fields: Any) -> bytes:
     return message(*((tag, value) for tag, value in pairs.items() if value is not None))
 
 
+def wrong_checksum(message: bytes) -> bytes:
+    """The message with a CheckSum (10) that is not its own."""
+    return message[:-4] + b"%03d\x01" % ((int(message[-4:-1]) + 1) % 256)
+
+
 class Client:
     """One TCP connection with a parser."""
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from edge_rig import wrong_checksum
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,7 +92,7 @@ def with_length(frame: bytes, difference: int) -> bytes:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (order(3)[:-4] + b"000\x01", Garbled.CHECKSUM),
+        (wrong_checksum(order(3)), Garbled.CHECKSUM),
         (order(3)[:-4] + b"0\x01", Garbled.LENGTH),
         (with_length(order(3), -5), Garbled.LENGTH),
         (with_length(order(3), +3), Garbled.LENGTH),
@@ -205,7 +206,7 @@ def test_the_first_message_may_have_others_behind_it() -> None:
         (LOGON.replace(b"FIX.4.4", b"FIX.4.2"), "not_fix44"),
         (order(1), "not_logon"),
         (encode("0", [(49, "A")]), "not_logon"),
-        (LOGON[:-4] + b"000\x01", "garbled"),
+        (wrong_checksum(LOGON), "garbled"),
         (with_length(LOGON, -1), "garbled"),
         (encode("A", [(34, "1"), (58, "a\nb"), (49, "A" * 40)]), "garbled"),
         (encode("A", [(34, "1"), (95, "9"), (96, "short")]), "garbled"),

@@ -17,6 +17,7 @@ from edge_rig import (
     run,
     session,
     until,
+    wrong_checksum,
 )
 
 from kalshi_fix.adapters.edge.backlog import Backlog
@@ -71,7 +72,7 @@ def test_bytes_dribbled_do_not_move_the_deadline() -> None:
         (b"8=FIX.4.4\x019=999999\x0135=A\x01", "too_large"),
         (logon(t58="x" * 4_096), "too_large"),
         (order(1), "not_logon"),
-        (logon()[:-4] + b"000\x01", "garbled"),
+        (wrong_checksum(logon()), "garbled"),
         (logon(t554="a\nb"), "garbled"),
     ],
 )
@@ -137,7 +138,7 @@ def test_a_garbled_message_never_reaches_the_engine_and_disturbs_nothing() -> No
     async def test() -> None:
         async with rig(edge_settings(*ONE)) as found:
             client = await found.logged_on()
-            wrong = order(3)[:-4] + b"000\x01"
+            wrong = wrong_checksum(order(3))
             client.send(order(2), b"noise", wrong, order(3, t58="a\nb"), order(3))
             await until(lambda: len(found.engine.of("D")) == 2)
             assert [seen[34] for seen in found.engine.of("D")] == ["2", "3"]
