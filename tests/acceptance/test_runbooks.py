@@ -117,6 +117,16 @@ class World:
 
     def prepare(self) -> None:
         """Logs on who was logged out, rests the order if it is gone, trades."""
+        wait_until(self._is_prepared, "the two sessions to trade")
+
+    def _is_prepared(self) -> bool:
+        try:
+            self._trade()
+        except ConnectionClosedError:  # the page before ended it only just now
+            return False
+        return True
+
+    def _trade(self) -> None:
         for trader in (self.alpha, self.bravo):
             wait_until(lambda who=trader: self._is_on(who), f"a Logon of {trader.sender}")
         self.trades += 1
