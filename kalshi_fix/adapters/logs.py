@@ -27,11 +27,13 @@ _SECRET_KEY: Final = re.compile(r"password|secret|token|raw_data|credential|priv
 _SECRET_TAG: Final = re.compile(
     r"(?:(?<=^)|(?<=[\x01|\s])|(?<=\^A))(554|925|96|89|20998)=[^\x01|^]*"
 )
+_URL_PASSWORD: Final = re.compile(r"(?P<before>\w+://[^\s/:@]*:)[^\s/]*@")
 
 
 def mask_text(text: str) -> str:
-    """FIX text with the values of 554, 925, 96, 89 and the engine's secret masked."""
-    return _SECRET_TAG.sub(lambda match: f"{match[1]}={MASK}", text)
+    """Text without secrets: FIX values of 554, 925, 96, 89, 20998, and passwords within URLs."""
+    shown = _SECRET_TAG.sub(lambda match: f"{match[1]}={MASK}", text)
+    return _URL_PASSWORD.sub(rf"\g<before>{MASK}@", shown)
 
 
 def masked(key: str, value: Any) -> Any:
