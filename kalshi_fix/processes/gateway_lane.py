@@ -35,7 +35,7 @@ from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest,
 from kalshi_fix.processes.gateway_gauges import LaneGauges
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_intake import Intake
-from kalshi_fix.processes.gateway_link import Link, engine_session, session_view
+from kalshi_fix.processes.gateway_link import Link, engine_session, has_told, session_view
 from kalshi_fix.processes.gateway_machine import raise_numbers
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
@@ -100,7 +100,7 @@ class Lane:
             gateway=around.name,
             boot=around.boot,
             backlog=lambda session: self.links[session].outbox.backlog(),
-            is_told=lambda session, cl_ord_id: cl_ord_id in self.links[session].reported_ids,
+            is_told=lambda session, cl_ord_id: has_told(self.links.get(session), cl_ord_id),
         )
         gathered = around.data.lane(around.name) / "gathered"
         self._gathering = gathering_of(self._desks, gathered, len(self._shards))

@@ -137,3 +137,8 @@ def apply_change(view: SessionView, event: SessionChanged) -> None:
         view.listener = event.listener
         view.venue_tags = event.venue_tags
         view.settlement_reports = event.settlement_reports
+
+
+def has_told(link: Link | None, cl_ord_id: str) -> bool:
+    """Whether a request has been answered; a session of another lane is answered there."""
+    return link is None or cl_ord_id in link.reported_ids

@@ -35,6 +35,7 @@ def collected() -> Iterator[None]:
 
 
 SOME_SEED = 7
+ONCE_FAILED = (1261,)  # beyond the first two hundred: each showed a fault that is mended
 
 
 def program() -> typer.Typer:
@@ -52,7 +53,9 @@ def _failure(seed: int) -> str:
 def test_two_hundred_seeds_lose_nothing_and_double_nothing() -> None:
     with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
         failures = [
-            found for found in pool.map(_failure, range(1, SEEDS + 1), chunksize=4) if found
+            found
+            for found in pool.map(_failure, (*ONCE_FAILED, *range(1, SEEDS + 1)), chunksize=4)
+            if found
         ]
     assert failures == []
 
