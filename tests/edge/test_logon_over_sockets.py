@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -406,5 +407,17 @@ def test_passwords_are_never_worked_out_on_the_event_loop() -> None:
             assert found.edge._credentials._waiting > 1  # most of them still wait
             for guess in guessing:
                 assert (await guess.receive())[58] == "INVALID_CREDENTIALS"
+
+    run(test)
+
+
+def test_passwords_are_checked_behind_everything_else() -> None:
+    async def test() -> None:
+        async with rig(edge_settings(*BOTH)) as found:
+            before = os.getpriority(os.PRIO_PROCESS, 0)
+            pool = found.edge._credentials._pool
+            its = pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
+            assert its == min(before + 15, 19)
+            assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
     run(test)
