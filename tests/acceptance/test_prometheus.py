@@ -35,6 +35,12 @@ OF_THE_MACHINE = {
     *("ClockOffsetSevere", "DiskSpace", "CapacityHigh"),
 }
 EXPECTED_SESSION = "ALPHA-PT"
+# who is stopped for a while, and what must fire
+STALLS = (
+    ("kalshi-fix gateway --name gw2", "GatewayDown"),
+    ("kalshi-fix edge", "ProcessDown"),
+    ("valkey-server", "StoreDown"),
+)
 
 
 class Prometheus:
@@ -193,6 +199,13 @@ def provoke(venue: RunningSystem, prometheus: Prometheus, expected: socket.socke
         seen(prometheus, "CoreStalled", "OrdersUnacknowledged")
     finally:
         os.kill(core, signal.SIGCONT)
+    for role, alert in STALLS:
+        (stalled,) = venue.processes(role)
+        os.kill(stalled, signal.SIGSTOP)
+        try:
+            seen(prometheus, alert)
+        finally:
+            os.kill(stalled, signal.SIGCONT)
     gateway = venue.processes("kalshi-fix gateway --name md1")[0]
     os.kill(gateway, signal.SIGKILL)
     seen(prometheus, "ProcessRestarted")
