@@ -157,7 +157,7 @@ class CoreShard:
         self._tail = Tail(Offset(replica.entry_id), replica.last_event, replica.state_hash)
         if state.offset.chunk:
             self._finish_chunks(state.offset)
-        self._expect_in_stream(self._tail)
+        self._expect_in_stream(self._tail, state.token)
         self._token = state.token
         self._metrics.leader.set(1)
         self._metrics.last_sequence.set(replica.last_event)
@@ -171,12 +171,17 @@ class CoreShard:
         self._tail = Tail(offset, written.last, written.state_hash)
         self._outbox.extend(plan([applied], self._tail))
 
-    def _expect_in_stream(self, tail: Tail) -> None:
-        """The stream must end with what this replica says it ends with."""
+    def _expect_in_stream(self, tail: Tail, token: str) -> None:
+        """The stream must end with what this replica says it ends with.
+
+        Raises:
+            FencedError: this process stalled after it got the lead, and another one wrote.
+        """
         last = self._bus.last_event()
         found = EventEntry.unpack(last.payload) if last else None
         number, state_hash = (found.last, found.state_hash) if found else (0, b"")
         if (number, state_hash) != (tail.last_event, tail.state_hash):
+            self._bus.renew(token, self._lease_ms)
             raise RecoveryError(
                 f"shard {self._bus.shard}: replaying gives event {tail.last_event} "
                 f"({tail.state_hash.hex()}), the stream ends with {number} ({state_hash.hex()}); "
@@ -249,7 +254,7 @@ class CoreShard:
             self._committed(self._outbox[0])
         if state.offset != self._tail.offset:
             raise StaleOffsetError(f"committed is {state.offset}, expected {self._tail.offset}")
-        self._expect_in_stream(self._tail)
+        self._expect_in_stream(self._tail, self._token)
         self._inbox.clear()
         self._in_doubt = False
         self._log.warning("store_back", last_event=self._tail.last_event)

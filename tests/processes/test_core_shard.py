@@ -9,6 +9,7 @@ from tiny_machine import TinyMachine, deposit
 from kalshi_fix.adapters.bus import (
     Bus,
     BusDownError,
+    Entry,
     FencedError,
     Offset,
     OutcomeUnknownError,
@@ -135,6 +136,26 @@ def test_a_stalled_leader_writes_nothing_and_gives_way(world: World) -> None:
     with pytest.raises(FencedError):
         stalled.step()
     other.step()
+    assert world.events() == [(1, "a")]
+
+
+def test_a_core_that_stalls_while_it_takes_the_lead_gives_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled, other = world.core(), world.core()
+    look = stalled._bus.last_event
+
+    def much_later() -> Entry | None:
+        monkeypatch.undo()
+        world.expire_lease()
+        other.step()
+        world.tell(deposit(1, "a"))
+        other.step()
+        return look()
+
+    monkeypatch.setattr(stalled._bus, "last_event", much_later)
+    with pytest.raises(FencedError):
+        stalled.step()
     assert world.events() == [(1, "a")]
 
 
