@@ -10,7 +10,6 @@ import datetime as dt
 import multiprocessing
 import os
 import resource
-import socket
 import ssl
 import statistics
 import tempfile
@@ -24,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from free_ports import free_port
 from rich.console import Console
 from rich.table import Table
 
@@ -242,8 +242,7 @@ def cost_of(name: str, trips: list[float], loads: tuple[Load, ...]) -> Cost:
 def through(tls: TlsSettings | None) -> list[Cost]:
     """Starts an edge's process and measures it."""
     context = multiprocessing.get_context("spawn")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        settings = settings_on(free.getsockname()[1], tls)
+    settings = settings_on(free_port(), tls)
     ours, its = context.Pipe()
     ports, port = context.Pipe()
     process = context.Process(target=_child, args=(settings, port, its), daemon=True)

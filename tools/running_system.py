@@ -7,14 +7,13 @@ start again). Knows nothing of FIX.
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import free_ports
 from waiting import wait_until
 
 ROOT: Final = Path(__file__).parents[1]
@@ -28,22 +27,8 @@ STOP_SECONDS: Final = 30.0
 
 
 def free_offset() -> int:
-    """A port offset at which every port of a system is free, below the ephemeral range."""
-    first: int = 10_000 + (os.getpid() % 90) * 100
-    for offset in chain(range(first, 20_000, 100), range(10_000, first, 100)):
-        if all(_is_free(port + offset) for port in ALL_PORTS):
-            return offset
-    raise AssertionError("no free range of ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """A port offset at which every port of a system is free."""
+    return free_ports.free_offset(ALL_PORTS)
 
 
 class RunningSystem:

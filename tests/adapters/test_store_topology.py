@@ -1,12 +1,12 @@
 """Finding the right server: replica, Sentinel, Cluster, with real servers on loopback."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from kalshi_fix.adapters.bus import BusDownError, BusError, OutcomeUnknownError
 from kalshi_fix.adapters.redis_url import parse
@@ -16,12 +16,6 @@ from kalshi_fix.adapters.store_server import server_binary
 
 SETTINGS = StoreSettings(connect_timeout_ms=500, socket_timeout_ms=1_000)
 Start = Callable[..., int]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +12,7 @@ from typing import Any
 import simplefix
 import uvloop
 from attrs import define, evolve, field
+from free_ports import free_ports
 
 from kalshi_fix.adapters.control import OpenAnswer, OpenRequest, from_line, to_line
 from kalshi_fix.adapters.edge.frames import encode
@@ -28,13 +28,8 @@ from kalshi_fix.fix.time_text import utc_text
 
 SECRET = "the-engines-secret"
 PASSWORD = "right"
-WAIT_SECONDS = 3
+WAIT_SECONDS = 20
 HASH = hash_password(PASSWORD, n=2**10)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def session(sender: str, role: str, **more: Any) -> SessionSettings:
@@ -45,7 +40,7 @@ def session(sender: str, role: str, **more: Any) -> SessionSettings:
 
 
 def edge_settings(*sessions: SessionSettings, **edge: Any) -> Settings:
-    ports = {role: free_port() for role in ("NR", "RT", "MD")}
+    ports = dict(zip(("NR", "RT", "MD"), free_ports(3), strict=True))
     quick = {"handover_seconds": 0.3, "linger_seconds": 0.3, "control_seconds": 1.0} | edge
     return Settings(edge=EdgeSettings(ports=ports, **({"plain": True} | quick)), sessions=sessions)
 
@@ -246,16 +241,18 @@ async def _rig(data: DataDir, settings: Settings) -> AsyncIterator[Rig]:
     log = open_log("edge", LogSettings(level="debug", stderr_level="debug"), None, written)
     sockets = ControlSockets(data, settings.edge.control_seconds, log)
     edge = Edge(settings, sockets, Meters.of(metrics), log)
-    await edge.start()
     made = Rig(edge, settings, gateway, engine, metrics, written, data)
     try:
+        await edge.start()
         yield made
     finally:
-        for writer in (*(client.writer for client in made.clients), *engine.writers):
-            writer.transport.abort()
-        await edge.stop("test over")
-        control.close()
-        engine_server.close()
+        try:
+            for writer in (*(client.writer for client in made.clients), *engine.writers):
+                writer.transport.abort()
+            await edge.stop("test over")
+        finally:  # uvloop waits without end at its closing for a server that is still open
+            control.close()
+            engine_server.close()
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_rig import logon
+from running_system import free_offset
 
 from kalshi_fix.adapters.config import load
 from kalshi_fix.adapters.passwords import hash_password
 
-OFFSET = 21_700  # away from every other test's ports
+OFFSET = free_offset()
 WAIT_SECONDS = 10
 COMMAND = [sys.executable, "-c", "from kalshi_fix.cli import main; main()", "edge"]
 

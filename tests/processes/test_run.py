@@ -1,10 +1,8 @@
 """`kalshi-fix run` with real processes: start, restart, stop, start again."""
 
-import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,9 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from attrs import asdict
+from running_system import free_offset
 
-from kalshi_fix.adapters.config import demo_settings
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import StoreSettings
 from kalshi_fix.adapters.store import Store
@@ -36,27 +33,6 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> N
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.02)
-
-
-_offsets = itertools.count(os.getpid())
-
-
-def free_offset() -> int:
-    """A port offset whose ports are free now, all of them below those the kernel hands out."""
-    settings = demo_settings()
-    metrics = asdict(settings.metrics)
-    del metrics["host"]
-    lanes = [settings.metrics.gateway + 10 * place for place in range(1, len(settings.lanes))]
-    bases = [*settings.edge.ports.values(), *metrics.values(), *lanes]
-    for attempt in itertools.islice(_offsets, 500):
-        offset = 6_000 + attempt % 160 * 100
-        try:
-            for base in bases:
-                socket.create_server(("127.0.0.1", base + offset)).close()
-        except OSError:
-            continue
-        return offset
-    raise AssertionError("no free ports")
 
 
 def readyz(port: int) -> str:

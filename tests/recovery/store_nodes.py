@@ -1,9 +1,9 @@
 """Store servers on loopback, as an operator would run them beside the exchange."""
 
-import socket
 import subprocess
 from pathlib import Path
 
+from free_ports import free_port
 from waiting import wait_until
 
 from kalshi_fix.adapters.bus import BusError
@@ -43,8 +43,7 @@ class Nodes:
 
     def start(self, *options: str, sentinel: str = "") -> int:
         """Starts a server on a free port, waits until it answers."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port: int = probe.getsockname()[1]
+        port = free_port()
         directory = self._directory / f"node-{port}"
         directory.mkdir(parents=True)
         head = []

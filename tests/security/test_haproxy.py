@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from waiting import wait_until
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "edge"))
 
 from certificates import Authority
-from edge_rig import Client, edge_settings, free_port, logon, order, rig, run, session, until
+from edge_rig import Client, edge_settings, logon, order, rig, run, session, until
 
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 EXAMPLE = Path(__file__).parents[2] / "ops" / "haproxy" / "haproxy.cfg"
