@@ -10,8 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import free_ports
 from waiting import wait_until
@@ -24,11 +27,25 @@ METRICS_PORTS: Final = {"core": 9301, "gateway": 9302, "marketdata": 9303, "edge
 ALL_PORTS: Final = (*FIX_PORTS.values(), 8299, *(9300 + n for n in range(1, 40)))
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 30.0
+RESTART_SECONDS: Final = 60.0
 
 
 def free_offset() -> int:
     """A port offset at which every port of a system is free."""
     return free_ports.free_offset(ALL_PORTS)
+
+
+def readyz(port: int) -> str:
+    """What a process says of its readiness on its metrics port, or why it says nothing."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            text: str = answer.read().decode()
+            return text
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError as error:
+        return str(error)
 
 
 class RunningSystem:
@@ -71,6 +88,15 @@ class RunningSystem:
         except AssertionError:
             raise AssertionError(self.story()) from None
         assert self.is_ready, self.story()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        """Started for a while; whatever happens, nothing of it runs afterwards."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.kill()
 
     @property
     def options(self) -> list[str]:
@@ -121,6 +147,18 @@ class RunningSystem:
         for pid in self.processes(""):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def kill_role(self, role: str) -> None:
+        """Kill -9 of every process of a role; waits until others have taken their place."""
+        before = self.processes(role)
+        assert before, f"no process shows {role!r}\n{self.story()}"
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(
+            lambda: (now := self.processes(role)) and not set(now) & set(before),
+            f"{role} to be started again",
+            RESTART_SECONDS,
+        )
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

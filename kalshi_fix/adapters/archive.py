@@ -17,6 +17,7 @@ from zlib import crc32
 from attrs import define
 
 from kalshi_fix.adapters.bus import Entry
+from kalshi_fix.adapters.durable import sync_directory
 
 VERSION: Final = 1
 _MAGIC: Final = b"KFIXARCH"
@@ -168,7 +169,7 @@ class StreamArchive:
         self._file = self._path.open("xb")
         self._file.write(_HEAD.pack(_MAGIC, VERSION))
         self._size = _HEAD.size
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def _seal(self) -> None:
         assert self._file is not None
@@ -274,11 +275,3 @@ def _hash_of(path: Path, size: int) -> bytes:
             digest.update(data)
             size -= len(data)
     return digest.digest()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

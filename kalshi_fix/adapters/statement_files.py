@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from kalshi_fix.adapters.durable import sync_directory
 from kalshi_fix.services.statements import Table, as_text
 
 START: Final = "start-of-day"
@@ -46,9 +47,9 @@ def publish(directory: Path, firm: str, date: int, tables: Sequence[Table]) -> b
         _write_csv(fresh / f"{table.name}.csv", table)
     _write(fresh / f"{directory.name}.json", _as_json(firm, date, tables))
     _write(fresh / f"{directory.name}.txt", as_text(f"{firm} {date} {directory.name}", tables))
-    _sync(fresh)
+    sync_directory(fresh)
     fresh.rename(directory)
-    _sync(directory.parent)
+    sync_directory(directory.parent)
     return True
 
 
@@ -75,11 +76,3 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgpack
 from attrs import astuple, frozen
 
+from kalshi_fix.adapters.durable import sync_directory
 from kalshi_fix.adapters.settings import CoreSettings
 
 VERSION: Final = 1
@@ -76,7 +77,7 @@ class Snapshots:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        _sync(self._directory)
+        sync_directory(self._directory)
         for old in sorted(self._directory.glob("*.snapshot"))[:-KEPT]:
             old.unlink(missing_ok=True)
         return path
@@ -215,11 +216,3 @@ def _checksum(body: bytes) -> bytes:
 
 def _last_descriptor() -> int:
     return max(int(path.name) for path in Path("/proc/self/fd").iterdir())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

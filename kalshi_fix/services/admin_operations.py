@@ -107,6 +107,17 @@ SESSION_TERMS: Final = (
 )
 
 
+def _session_record(*terms: Field) -> Operation:
+    """Changes of a session that exists. Without terms it changes nothing: it is their record."""
+    return Operation(
+        command=c.DefineSession,
+        reach=Reach.EVERY,
+        fields=(Field("session", f.name), *terms),
+        base=lambda view, name: view.session_definition(name),
+        absent="SESSION_NOT_FOUND",
+    )
+
+
 def _session_switch(*, enabled: bool) -> Operation:
     return Operation(
         command=c.DefineSession,
@@ -185,13 +196,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         fields=(Field("segment", f.name), *_PERMISSIONS, Field("limits", f.limits, {})),
         base=lambda view, name: view.segment_definition(name),
     ),
-    "sessions.change": Operation(
-        command=c.DefineSession,
-        reach=Reach.EVERY,
-        fields=(Field("session", f.name), *SESSION_TERMS),
-        base=lambda view, name: view.session_definition(name),
-        absent="SESSION_NOT_FOUND",
-    ),
+    "sessions.change": _session_record(*SESSION_TERMS),
     "sessions.add": Operation(
         command=c.DefineSession,
         reach=Reach.EVERY,
@@ -206,27 +211,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
         fixed={"enabled": True},
     ),
     "sessions.remove": _session_switch(enabled=False),
-    "sessions.credentials": Operation(  # changes nothing in the exchange: it is its record
-        command=c.DefineSession,
-        reach=Reach.EVERY,
-        fields=(Field("session", f.name),),
-        base=lambda view, name: view.session_definition(name),
-        absent="SESSION_NOT_FOUND",
-    ),
-    "sessions.calendar": Operation(  # likewise: its gateway takes it from the roster
-        command=c.DefineSession,
-        reach=Reach.EVERY,
-        fields=(Field("session", f.name),),
-        base=lambda view, name: view.session_definition(name),
-        absent="SESSION_NOT_FOUND",
-    ),
-    "sessions.throttle": Operation(  # likewise: its gateway takes it from the roster
-        command=c.DefineSession,
-        reach=Reach.EVERY,
-        fields=(Field("session", f.name),),
-        base=lambda view, name: view.session_definition(name),
-        absent="SESSION_NOT_FOUND",
-    ),
+    "sessions.credentials": _session_record(),
+    "sessions.calendar": _session_record(),  # its gateway takes it from the roster, and likewise
+    "sessions.throttle": _session_record(),
     "sessions.logout": _managed("logout", Field("text", f.text, "")),
     "sessions.reset": _managed("reset"),
     "sessions.set-numbers": _managed(

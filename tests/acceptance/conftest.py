@@ -47,14 +47,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     directory = tmp_path_factory.mktemp("system")
     config = directory / "demo-and-scenarios.toml"
     config.write_text(DEMO_CONFIG.read_text() + "\n" + scenario_markets())
-    running = RunningSystem(directory / "data", config)
-    try:
-        running.start()
+    with RunningSystem(directory / "data", config).running() as running:
         yield running
         assert running.returncode is None, running.story()
         assert running.stop() == 0, running.story()
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +77,8 @@ def venue(system: RunningSystem) -> Iterator[TcpVenue]:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """One system for one file of tests, which may change it and ill-treat it."""
-    running = RunningSystem(tmp_path_factory.mktemp("own"))
-    try:
-        running.start()
+    with RunningSystem(tmp_path_factory.mktemp("own")).running() as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ And the statement of the day says what it said.
 """
 
 import csv
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,12 +37,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     directory = tmp_path_factory.mktemp("busy")
     config = directory / "busy.toml"
     config.write_text(DEMO_CONFIG.read_text().replace("[core]\n", f"[core]\n{SMALL}"))
-    running = RunningSystem(directory / "data", config)
-    try:
-        running.start()
+    with RunningSystem(directory / "data", config).running() as running:
         yield running
-    finally:
-        running.kill()
 
 
 class Copy:
@@ -92,18 +86,6 @@ class Copy:
         return found
 
 
-def kill(system: RunningSystem, role: str) -> None:
-    before = system.processes(role)
-    assert before, f"no process shows {role!r}"
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    wait_until(
-        lambda: (now := system.processes(role)) and not set(now) & set(before),
-        f"{role} to be started again",
-        PATIENCE_SECONDS,
-    )
-
-
 def said(report: Message) -> list[tuple[int, str]]:
     """What a report says: all but header and trailer."""
     header = {8, 9, 10, 34, 35, 43, 49, 52, 56, 97, 122}
@@ -120,7 +102,7 @@ def heard(busy: RunningSystem) -> tuple[Copy, list[Message]]:
             buyer.wait_acknowledged(len(buyer.acknowledged) + ORDERS)
             if step % 2:
                 copy.leave()
-            kill(busy, role if role == "valkey-server" else f"kalshi-fix {role}")
+            busy.kill_role(role if role == "valkey-server" else f"kalshi-fix {role}")
             if step % 2:
                 buyer.wait_acknowledged(len(buyer.acknowledged) + ORDERS)
                 copy.log_on()

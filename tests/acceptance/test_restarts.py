@@ -45,19 +45,6 @@ def open_orders(port: int, sender: str) -> set[str]:
     return found
 
 
-def kill_role(system: RunningSystem, role: str) -> None:
-    """kill -9 of every process of a role; waits until others have taken their place."""
-    before = system.processes(role)
-    assert before, f"no process shows {role!r}\n{system.story()}"
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    wait_until(
-        lambda: (now := system.processes(role)) and not set(now) & set(before),
-        f"{role} to be started again",
-        RECOVERY_SECONDS,
-    )
-
-
 @pytest.mark.parametrize(
     ("role", "sender"),
     [
@@ -73,7 +60,7 @@ def test_no_acknowledged_order_is_lost_when_a_process_is_killed(
 ) -> None:
     with Flow(own.port("RT"), sender, MARKET) as flow:
         flow.wait_acknowledged(ORDERS_BEFORE)
-        kill_role(own, role)
+        own.kill_role(role)
         flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
         flow.stop()
         acknowledged = set(flow.acknowledged)
@@ -88,7 +75,7 @@ def test_every_fill_is_reported_once_to_both_sides_whoever_dies(own: RunningSyst
     with Flow(port, "ALPHA-RT", FILLS) as buyer, Flow(port, "BRAVO-RT", FILLS, "2") as seller:
         for role in ("kalshi-fix gateway", "kalshi-fix core", "valkey-server", "kalshi-fix edge"):
             buyer.wait_acknowledged(len(buyer.acknowledged) + ORDERS_AFTER)
-            kill_role(own, role)
+            own.kill_role(role)
         for flow in (buyer, seller):
             flow.wait_acknowledged(len(flow.acknowledged) + ORDERS_AFTER)
         buyer.stop()

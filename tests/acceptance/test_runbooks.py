@@ -159,15 +159,11 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    running = RunningSystem(tmp_path_factory.mktemp("runbooks") / "data")
-    try:
-        running.start()
+    with RunningSystem(tmp_path_factory.mktemp("runbooks") / "data").running() as running:
         traders = [
             Trader(running.port("RT"), name, "KalshiRT") for name in ("ALPHA-RT", "BRAVO-RT")
         ]
         yield World(running, *traders)
-    finally:
-        running.kill()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

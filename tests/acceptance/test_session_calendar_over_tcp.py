@@ -80,13 +80,9 @@ def evening(tmp_path: Path) -> Iterator[tuple[RunningSystem, datetime, datetime]
     closes, opens = now + timedelta(seconds=CLOSES_AFTER), now + timedelta(seconds=OPENS_AFTER)
     config = tmp_path / "evening.toml"
     config.write_text(SYSTEM.format(closes=local(closes), opens=local(opens), token=TOKEN))
-    system = RunningSystem(tmp_path / "data", config)
-    try:
-        system.start()
+    with RunningSystem(tmp_path / "data", config).running() as system:
         yield system, closes, opens
         assert system.stop() == 0
-    finally:
-        system.kill()
 
 
 def order(session: FixSocket, name: str) -> Message:

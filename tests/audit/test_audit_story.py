@@ -1,6 +1,5 @@
 """A real system's audit trail: an order's life told, the trail verified, exported and replayed."""
 
-import contextlib
 import csv
 import json
 import subprocess
@@ -70,10 +69,7 @@ class Market:
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    system = RunningSystem(tmp_path_factory.mktemp("story") / "data")
-    with contextlib.ExitStack() as stack:
-        stack.callback(system.kill)
-        system.start()
+    with RunningSystem(tmp_path_factory.mktemp("story") / "data").running() as system:
         made = Market(system)
         made.trade()
         wait_until(made.is_told, "the trail")

@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running_system import free_offset
+from running_system import free_offset, readyz
 
 from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import StoreSettings
@@ -33,18 +31,6 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> N
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.02)
-
-
-def readyz(port: int) -> str:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            text: str = answer.read().decode()
-            return text
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()
-    except OSError as error:
-        return str(error)
 
 
 class System:

@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -16,24 +14,12 @@ from recovery.recovery_parts import (
     open_orders,
     takes_orders,
 )
-from running_system import KALSHI_FIX, METRICS_PORTS, RunningSystem
+from running_system import KALSHI_FIX, METRICS_PORTS, RunningSystem, readyz
 from waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 SUPERVISOR_PORT = 9305
 TAKEOVER_SECONDS = 5.0  # a second, and generously more for a busy machine
-
-
-def readyz(port: int) -> str:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            text: str = answer.read().decode()
-            return text
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()
-    except OSError:
-        return ""
 
 
 @pytest.fixture

@@ -30,11 +30,7 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem
         "plain = true", "plain = true\nconnections_per_second = 10000\nconnection_burst = 10000"
     )
     config.write_text("\n".join([text, firm("HONEST"), firm("HOSTILE")]))
-    system = RunningSystem(directory / "data", config)
-    try:
-        system.start()
+    with RunningSystem(directory / "data", config).running() as system:
         yield system
         assert system.returncode is None, system.story()
         assert system.stop() == 0, system.story()
-    finally:
-        system.kill()

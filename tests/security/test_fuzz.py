@@ -100,12 +100,8 @@ def test_the_same_seed_gives_the_same_mutants() -> None:
 def fuzzed(tmp_path: Path) -> Iterator[RunningSystem]:
     config = tmp_path / "fuzz.toml"
     config.write_text(configuration(CLIENTS))
-    system = RunningSystem(tmp_path / "data", config)
-    try:
-        system.start()
+    with RunningSystem(tmp_path / "data", config).running() as system:
         yield system
-    finally:
-        system.kill()
 
 
 @pytest.mark.acceptance

@@ -39,12 +39,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
         + f'[[sessions]]\nsender_comp_id = "CANARY"\n{common}password_scrypt = "{HASH}"\n'
         + f'[[sessions]]\nsender_comp_id = "SIGNED"\n{common}public_key = """\n{public_pem()}"""\n'
     )
-    running = RunningSystem(directory / "data", config)
-    try:
-        running.start()
+    with RunningSystem(directory / "data", config).running() as running:
         yield running
-    finally:
-        running.kill()
 
 
 def signed(

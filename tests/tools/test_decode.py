@@ -1,3 +1,4 @@
+import signal
 import subprocess
 from pathlib import Path
 
@@ -152,6 +153,7 @@ def test_follow_shows_what_is_added_and_wanted(tmp_path: Path) -> None:
         assert process.stdout is not None
         with process.stdout:
             assert "NewOrderSingle" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()

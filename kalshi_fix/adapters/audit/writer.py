@@ -28,6 +28,7 @@ from kalshi_fix.adapters.audit.segments import (
     name_of,
     segments_of,
 )
+from kalshi_fix.adapters.durable import sync_directory
 
 _OUT_OF_REACH: Final = 512  # descriptors the session layer may look at are below
 _PRIVATE: Final = 0o600
@@ -184,7 +185,7 @@ class ChainWriter:
         descriptor = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             _write(descriptor, header + head)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         except OSError:
             os.close(descriptor)
             path.unlink()
@@ -215,11 +216,3 @@ def _write(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
