@@ -18,6 +18,16 @@ def connection() -> tuple[socket.socket, socket.socket, int]:
         return near, far, server.getsockname()[1]
 
 
+def connection_under(number: int) -> tuple[socket.socket, socket.socket]:
+    """Closes a descriptor; its number is another connection's from then on."""
+    near, far, _ = connection()
+    os.close(number)
+    taken = socket.socket(fileno=fcntl.fcntl(far.fileno(), fcntl.F_DUPFD, number))
+    far.close()
+    assert taken.fileno() == number
+    return near, taken
+
+
 def test_the_socket_a_thread_works_on_is_found() -> None:
     near, far, port = connection()
     thread = threading.Thread(target=lambda: far.recv(1))
@@ -71,11 +81,7 @@ def test_a_connection_that_got_the_number_is_ended_not_read() -> None:
     ended = Ended()
     wire = Wire(far.fileno(), ended)
     number = far.detach()
-    other_near, other_far, _ = connection()
-    os.close(number)
-    taken = socket.socket(fileno=fcntl.fcntl(other_far.fileno(), fcntl.F_DUPFD, number))
-    other_far.close()
-    assert taken.fileno() == number
+    other_near, taken = connection_under(number)
     owner = threading.Thread(target=lambda: (taken.recv(1), taken.close()))
     owner.start()
     wire.stand_in()
@@ -93,11 +99,7 @@ def test_a_number_that_is_not_given_up_is_taken() -> None:
     ended = Ended()
     wire = Wire(far.fileno(), ended)
     number = far.detach()
-    other_near, other_far, _ = connection()
-    os.close(number)
-    taken = socket.socket(fileno=fcntl.fcntl(other_far.fileno(), fcntl.F_DUPFD, number))
-    other_far.close()
-    assert taken.fileno() == number
+    other_near, taken = connection_under(number)
     wire.stand_in()  # nobody reads or closes the other connection
     assert os.read(number, 1) == b""
     assert other_near.recv(1) == b""
