@@ -49,7 +49,9 @@ class Book:
     states: dict[str, State] = field(factory=dict)  # OrderID -> last state told
     last_ids: dict[str, str] = field(factory=dict)  # OrderID -> ClOrdID last accepted
     symbols: dict[str, tuple[str, str]] = field(factory=dict)  # OrderID -> 55, 54
-    asked: dict[str, State] = field(factory=dict)  # ClOrdID -> answer to the last H
+    # ClOrdID -> answer to the last H, and what was reported of that order since
+    asked: dict[str, State] = field(factory=dict)
+    _asked_as: dict[str, str] = field(factory=dict)  # OrderID -> the ClOrdID it was asked about by
     # core-made, in the order told: ExecID -> event number, shard
     exec_ids: dict[str, tuple[int, int]] = field(factory=dict)
 
@@ -71,6 +73,11 @@ class Book:
     def open_requests(self) -> list[Request]:
         """Those without an answer."""
         return [r for r in self.requests.values() if not r.is_answered and not r.is_over]
+
+    def forget_status(self) -> None:
+        """What was asked is not known any more: reports may have been missed since."""
+        self.asked.clear()
+        self._asked_as.clear()
 
     # --- inside
 
@@ -104,8 +111,13 @@ class Book:
             self.symbols[order_id] = (message.get(55), message.get(54))
         elif message.get(41):
             self._answer(cl_ord_id, exec_type)
-        self.states[order_id] = state
         self.last_ids[order_id] = cl_ord_id
+        self._believe(order_id, state)
+
+    def _believe(self, order_id: str, state: State) -> None:
+        self.states[order_id] = state
+        if order_id in self._asked_as:
+            self.asked[self._asked_as[order_id]] = state
 
     def _status(self, message: FixMessage, order_id: str, state: State) -> None:
         asked = message.get(790)
@@ -114,6 +126,8 @@ class Book:
             self.asked[asked] = state  # where one shard knows it, it is known
         if is_known:
             self.states[order_id] = state
+        if asked and is_known:
+            self._asked_as[order_id] = asked
 
     def _answer(self, cl_ord_id: str, answer: str) -> None:
         request = self.requests.get(cl_ord_id)

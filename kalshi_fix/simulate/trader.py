@@ -117,7 +117,8 @@ class Trader:
         self.session.log_out()
 
     def forget_requests(self) -> None:
-        """Their answers will not come any more: to be asked about."""
+        """Their answers will not come any more: to be asked about, again if they were already."""
+        self.book.forget_status()
         for request in self.book.open_requests():
             request.is_over = True
 
@@ -217,7 +218,7 @@ class Trader:
 
     def ask_about_all(self) -> None:
         """A status question for every order it ever sent."""
-        self.book.asked.clear()
+        self.book.forget_status()
         self._asked_about = [r.cl_ord_id for r in self.book.requests.values() if r.msg_type == "D"]
         self._ask_again()
 
