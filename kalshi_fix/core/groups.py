@@ -1,12 +1,14 @@
 """Order groups: a limit on matched contracts in a rolling window, which cancels all when reached.
 
 The match that reaches the limit completes; then every order of the group is cancelled and new
-ones are refused until a reset. A group belongs to one account.
+ones are refused until a reset. A group belongs to one account. Where there are several shards each
+has a group of the same name, counts what matched in its own markets, and cancels there.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from kalshi_fix.messages.commands import ManageOrderGroup
 
 WINDOW: Final = 15 * plain.NANOS
+_NAME_BYTES: Final = 10
 LIMIT_MIN: Final = 100  # one contract
 LIMIT_MAX: Final = 100_000_000  # a million contracts
 
@@ -84,7 +87,7 @@ def manage(state: State, session: Session, command: ManageOrderGroup) -> None:
         if len(account.groups) >= state.config.groups_per_account:
             reason = Reason.EXCEEDED_ORDER_GROUP_LIMIT.value
         else:
-            group = _create(state, account, command.limit)
+            group = _create(state, account, command)
     else:
         group = account.groups.get(command.group_id)
         if group is None or command.action not in _ACTIONS:
@@ -95,17 +98,25 @@ def manage(state: State, session: Session, command: ManageOrderGroup) -> None:
     _ACTIONS[command.action](state, session, command, group)
 
 
-def _create(state: State, account: Account, limit: int) -> Group:
+def _create(state: State, account: Account, command: ManageOrderGroup) -> Group:
     state.group_count += 1
-    suffix = f".{state.shard_index}" if state.shard_index else ""
-    group = Group(f"G{state.group_count}{suffix}", account, limit)
+    group = Group(_name(state, command), account, command.limit)
     account.groups[group.group_id] = group
     state.groups[group.group_id] = group
     return group
 
 
+def _name(state: State, command: ManageOrderGroup) -> str:
+    """A counter's; what every shard creates is named after the request, so in each the same."""
+    if command.everywhere:
+        request = f"{command.everywhere} {command.session}"
+        return f"G{blake2b(request.encode(), digest_size=_NAME_BYTES).hexdigest()}"
+    suffix = f".{state.shard_index}" if state.shard_index else ""
+    return f"G{state.group_count}{suffix}"
+
+
 def _answer(state: State, session: Session, command: ManageOrderGroup, group: Group) -> None:
-    _report(state, group, command.action, session.name, command.seq)
+    _report(state, group, command.action, session.name, command)
 
 
 def _reset(state: State, session: Session, command: ManageOrderGroup, group: Group) -> None:
@@ -146,20 +157,27 @@ _ACTIONS: Final = {
 }
 
 
-def _report(state: State, group: Group, action: int, session: str = "", seq: int = 0) -> None:
+def _report(
+    state: State,
+    group: Group,
+    action: int,
+    session: str = "",
+    command: ManageOrderGroup | None = None,
+) -> None:
     state.out.append(
         OrderGroupChanged(
             state.next_number(),
             state.at,
             group.account.firm.name,
             session,
-            seq,
+            command.seq if command is not None else 0,
             int(action),
             group.group_id,
             group.account.name,
             group.limit,
             group.triggered,
             "",
+            command.everywhere if command is not None else (),
         )
     )
 
@@ -178,5 +196,6 @@ def _refuse(state: State, session: Session, command: ManageOrderGroup, reason: s
             command.limit,
             False,
             reason,
+            command.everywhere,
         )
     )

@@ -182,6 +182,7 @@ class ManageOrderGroup(Message, tag=7):
     group_id: str
     limit: int
     account: str
+    everywhere: tuple[int, ...] = ()  # see the module
 
 
 class QueryPositions(Message, tag=8):

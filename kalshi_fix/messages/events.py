@@ -173,6 +173,7 @@ class OrderGroupChanged(Message, tag=106):
     limit: int
     triggered: bool
     reason: str
+    everywhere: tuple[int, ...] = ()  # of the request
 
 
 class PositionsReported(Message, tag=107):

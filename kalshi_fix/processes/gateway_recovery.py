@@ -16,7 +16,7 @@ from kalshi_fix.adapters.fix_store import Sent, content
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.model import ExecType
 
-_GATHERED: Final = frozenset({"r", "AO", "AP", "BG", "BA"})
+_GATHERED: Final = frozenset({"r", "UOH", "AO", "AP", "BG", "BA"})
 
 
 @define(slots=True)
@@ -102,4 +102,6 @@ def _is_gathered(message: FixMessage) -> bool:
     """It left when the last shard had answered, so it is in no shard's order."""
     if message.msg_type == "8":
         return message.get(150) == ExecType.ORDER_STATUS
+    if message.msg_type == "j":
+        return message.get(372) == "UOG"
     return message.msg_type in _GATHERED

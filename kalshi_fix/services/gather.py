@@ -1,9 +1,10 @@
 """One answer out of many: a request that went to every shard is answered once.
 
 Mass cancels and mass status are added up, positions and collateral put together; an order is
-unknown only if every shard says so. What belongs together the events themselves say, so a gateway
-that starts anew gathers what the one before it did; `held` is what it has to be given back of what
-it will not read again. Pure; knows no FIX message. What is not complete waits here, bounded.
+unknown only if every shard says so, and an order group's request refused only if all refuse. What
+belongs together the events themselves say, so a gateway that starts anew gathers what the one
+before it did; `held` is what it has to be given back of what it will not read again. Pure; knows no
+FIX message. What is not complete waits here, bounded.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -145,8 +146,8 @@ class Gather:
     def _opened(self, event: e.SessionChanged, shard: int) -> list[Answer]:
         """A Logon: shows which requests a shard has passed without them, and which are history.
 
-        A mass cancel that one shard has never had is answered with what the others did; questions
-        are asked again by whoever still wants to know.
+        A mass cancel or an order group's request that one shard has never had is answered with what
+        the others did; questions are asked again by whoever still wants to know.
         """
         if not event.is_open or event.reason:
             return []
@@ -168,10 +169,12 @@ class Gather:
     def _give_up(self, waiting: _Waiting) -> list[Answer]:
         waiting.is_told = True
         answers = waiting.all()
-        first = answers[0][1]
-        if not isinstance(first, e.MassCanceled) or self._is_told(first.session, first.cl_ord_id):
+        kind = type(answers[0][1])
+        if kind not in _CHANGES:
             return []
-        return _MERGES[e.MassCanceled](answers)
+        first: Any = answers[0][1]
+        is_told = kind is e.MassCanceled and self._is_told(first.session, first.cl_ord_id)
+        return [] if is_told else _MERGES[kind](answers)
 
 
 def _fits(waiting: _Waiting, tag: tuple[int, ...]) -> bool:
@@ -192,6 +195,12 @@ def _mass_canceled(answers: list[Answer]) -> list[Answer]:
     total = sum(_of(e.MassCanceled, answer).count for answer in accepted)
     shard, event = accepted[0]
     return [(shard, replace(_of(e.MassCanceled, (shard, event)), count=total))]
+
+
+def _group_changed(answers: list[Answer]) -> list[Answer]:
+    """What one shard did; a group that some shard has never had is still one in the others."""
+    done = [answer for answer in answers if not _of(e.OrderGroupChanged, answer).reason]
+    return (done or answers)[:1]
 
 
 def _mass_status(answers: list[Answer]) -> list[Answer]:
@@ -251,9 +260,11 @@ def _of(kind: type[Any], answer: Answer) -> Any:
     return event
 
 
+_CHANGES: Final = frozenset({e.MassCanceled, e.OrderGroupChanged})  # the others only ask
 _MERGES: Final[dict[type[Any], Callable[[list[Answer]], list[Answer]]]] = {
     e.MassCanceled: _mass_canceled,
     e.StatusReported: _mass_status,
+    e.OrderGroupChanged: _group_changed,
     e.PositionsReported: _positions,
     e.CollateralReported: _collateral,
 }

@@ -33,6 +33,7 @@ _ANSWERS: Final = frozenset(
     {
         e.MassCanceled,
         e.StatusReported,
+        e.OrderGroupChanged,
         e.PositionsReported,
         e.CollateralReported,
         e.SessionChanged,

@@ -1,8 +1,9 @@
 """Order groups: the rolling window, the match that completes, the reset. Every number a row."""
 
 import pytest
-from core.core_venue import FOK, Venue, story
+from core.core_venue import FOK, Venue, qty, story
 
+from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
 
 CREATE, RESET, DELETE, TRIGGER, UPDATE = 1, 2, 3, 4, 5
@@ -19,6 +20,24 @@ def test_a_group_is_named_by_a_counter(venue: Venue) -> None:
     made = venue.group("BRAVO", CREATE, limit=1)
     assert isinstance(made, e.OrderGroupChanged)
     assert (made.group_id, made.account, made.limit, made.reason) == ("G2", "BRAVO", 100, "")
+
+
+def test_what_every_shard_creates_has_the_same_name_in_each(venue: Venue) -> None:
+    def made(venue: Venue, session: str, *everywhere: int) -> e.OrderGroupChanged:
+        head = (session, 0, everywhere[0], venue.now)
+        command = c.ManageOrderGroup(*head, CREATE, "", qty(1), "", everywhere)
+        (event,) = venue.apply(command)
+        assert isinstance(event, e.OrderGroupChanged)
+        assert (event.reason, event.everywhere) == ("", everywhere)
+        return event
+
+    other_shard = Venue()  # has one group less
+    name = made(venue, "ALPHA", 7, 0, 1).group_id
+    assert made(other_shard, "ALPHA", 7, 0, 1).group_id == name
+    others = [made(venue, "BRAVO", 7, 0, 1), made(venue, "ALPHA", 8, 0, 1)]
+    others += [made(venue, "ALPHA", 9, 0, 2)]
+    assert len({name, *(other.group_id for other in others)}) == 4
+    assert story(venue.buy("ALPHA", "a", 1, 40, group=name, seq=20)) == ["a new"]
 
 
 def test_the_match_that_reaches_the_limit_completes_then_all_is_cancelled(venue: Venue) -> None:

@@ -172,6 +172,15 @@ def test_history_before_a_new_epoch_is_not_brought_back() -> None:
     assert not recovery.was_sent("A", report("2"), 101)
 
 
+def test_what_shards_answered_together_is_looked_for_out_of_order() -> None:
+    done = FixMessage("UOH", [(20130, "G1")])
+    refused = FixMessage("j", [(45, "7"), (372, "UOG")])
+    rows = [*sent("1", "2"), Sent(3, done), Sent(4, refused)]
+    recovery = AlreadySent.of({"A": rows}, {}, shards=2)
+    said = (refused, report("1"), done, report("2"), done)
+    assert [recovery.was_sent("A", m, 10) for m in said] == [True, True, True, True, False]
+
+
 # --- what a lane remembers
 
 

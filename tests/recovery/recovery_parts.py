@@ -80,11 +80,13 @@ def send_order(
     *,
     force: str = "1",
     quantity: str = "10",
+    group: str = "",
 ) -> str:
     """A limit order; returns its ClOrdID."""
     name = f"o{time.time_ns():x}"
     terms = [(55, symbol), (54, side), (60, utc_now()), (38, quantity), (40, "2"), (44, price)]
-    session.send([(35, "D"), (11, name), *terms, (59, force)])
+    extra = [(526, group)] if group else []
+    session.send([(35, "D"), (11, name), *terms, (59, force), *extra])
     return name
 
 

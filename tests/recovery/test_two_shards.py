@@ -93,6 +93,37 @@ def test_q_is_answered_once_with_the_sum(one: FixSocket, both: tuple[Message, Me
     assert open_orders(one) == {}
 
 
+def group(session: FixSocket, action: str, *more: tuple[int, str]) -> list[Message]:
+    """What is said after an order group request, until a question asked behind it is answered."""
+    session.send([(35, "UOG"), (20131, action), *more])
+    name = f"h{utc_now()}"
+    session.send([(35, "H"), (11, "nobody-s"), (55, ON_FIRST), (54, "1"), (790, name)])
+    found = [session.receive()]
+    while found[-1].get(790) != name:
+        found.append(session.receive())
+    return found[:-1]
+
+
+def test_an_order_group_is_one_on_both_shards(one: FixSocket) -> None:
+    (created,) = group(one, "1", (20132, "100"))
+    named = (20130, created.get(20130))
+    (updated,) = group(one, "5", named, (20132, "8"))
+    assert updated.get(20132) == "8.00"
+    for symbol in (ON_FIRST, ON_SECOND):
+        name = send_order(one, symbol, group=created.get(20130))
+        assert report(one, lambda m, n=name: m.get(11) == n).get(150) == "0"
+    said = group(one, "4", named)
+    assert sorted(m.get(55) for m in said if m.get(58) == "ORDER_GROUP_CANCEL") == [
+        ON_FIRST,
+        ON_SECOND,
+    ]
+    (triggered,) = (m for m in said if m.msg_type != "8")
+    assert (triggered.msg_type, triggered.get(20130)) == ("UOH", created.get(20130))
+    assert [m.msg_type for m in group(one, "3", named)] == ["UOH"]
+    (gone,) = group(one, "2", named)
+    assert (gone.msg_type, gone.get(372), gone.get(380)) == ("j", "UOG", "1")
+
+
 def test_g_and_f_go_by_the_symbol(one: FixSocket, both: tuple[Message, Message]) -> None:
     order = both[1]
     terms = [(55, ON_SECOND), (54, "1"), (60, utc_now())]

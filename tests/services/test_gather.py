@@ -6,6 +6,7 @@ from fix.fix_samples import (
     ALPHA,
     AT,
     COLLATERAL,
+    GROUP,
     MASS_CANCELED,
     NO_ORDERS,
     POSITIONS,
@@ -109,6 +110,43 @@ def test_positions_and_collateral_are_put_together() -> None:
     collateral = answers("BB", {}, (COLLATERAL, 0), (COLLATERAL, 1))[1]
     assert [m.msg_type for m in collateral] == ["BG", "BA", "BA"]
     assert collateral[1].get(899) == "1800.0000"
+
+
+def test_an_order_group_is_one_in_all_shards() -> None:
+    before, after = answers("UOG", {}, (GROUP, 1), (GROUP, 0))
+    assert before == []
+    assert [(m.msg_type, m.get(20130), m.get(20132)) for m in after] == [("UOH", "G1", "100.00")]
+
+
+def test_an_order_groups_request_is_refused_only_where_every_shard_refuses() -> None:
+    refused = replace(GROUP, action=3, reason="ORDER_GROUP_NOT_FOUND")
+    done = replace(GROUP, action=3)
+    assert [m.msg_type for m in answers("UOG", {}, (refused, 0), (done, 1))[1]] == ["UOH"]
+    waits, (only,) = answers("UOG", {}, (refused, 1), (refused, 0))
+    assert (waits, only.msg_type, only.get(45), only.get(380)) == ([], "j", "7", "1")
+
+
+def test_order_group_requests_are_answered_in_their_order() -> None:
+    service = two_shards()
+    first, second = (
+        replace(GROUP, number=number, group_id=f"G{number}", everywhere=(number, 1, 1))
+        for number in (2, 3)
+    )
+    assert said(service, first, 0) + said(service, second, 0) == []
+    told = said(service, first, 1) + said(service, second, 1)
+    assert [m.get(20130) for m in told] == ["G2", "G3"]
+
+
+def test_a_trigger_is_no_answer_and_waits_for_no_shard() -> None:
+    service = two_shards()
+    assert said(service, replace(GROUP, session="", action=4, triggered=True), 0) == []
+    assert service.gather.held() == []
+
+
+def test_a_shard_that_has_passed_an_order_groups_request_is_not_waited_for() -> None:
+    service = two_shards()
+    said(service, replace(GROUP, number=1, everywhere=EVERYWHERE), 0)
+    assert [m.msg_type for m in said(service, opened(2, high_water=2), 1)] == ["UOH"]
 
 
 def test_the_answers_themselves_say_that_they_belong_together() -> None:
