@@ -49,7 +49,7 @@ def files(port_offset: int = 0, *, is_quick: bool = False) -> dict[str, str]:
 
 
 def _configuration(port_offset: int, *, is_quick: bool) -> dict[str, Any]:
-    every = "1s" if is_quick else STEP
+    every = "2s" if is_quick else STEP  # no process may take longer to answer
     return {
         "global": {"scrape_interval": every, "evaluation_interval": every},
         "rule_files": ["recording.yml", "alerts.yml"],

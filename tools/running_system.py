@@ -24,7 +24,13 @@ KALSHI_FIX: Final = Path(sys.executable).with_name("kalshi-fix")
 DEMO_CONFIG: Final = ROOT / "config" / "demo.toml"
 FIX_PORTS: Final = {"NR": 8228, "DC": 8229, "RT": 8230, "PT": 8231, "MD": 8233}
 METRICS_PORTS: Final = {"core": 9301, "gateway": 9302, "marketdata": 9303, "edge": 9304}
-ALL_PORTS: Final = (*FIX_PORTS.values(), 8299, *(9300 + n for n in range(1, 40)))
+PROMETHEUS_PORT: Final = 9390  # of one that watches the system, in tests
+ALL_PORTS: Final = (
+    *FIX_PORTS.values(),
+    8299,
+    *(9300 + n for n in range(1, 40)),
+    PROMETHEUS_PORT,
+)
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 30.0
 RESTART_SECONDS: Final = 60.0

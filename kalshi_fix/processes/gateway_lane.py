@@ -86,7 +86,7 @@ class Lane:
         self._log = around.log
         self._limits = around.settings.gateway
         self._shards = around.settings.core.shards
-        self._metrics = GatewayMetrics(around.metrics, around.settings)
+        self._metrics = GatewayMetrics(around.metrics, around.settings, around.name)
         self._acks = AckTimes(self._limits.unacked_orders_max)
         self._state = LaneState.load(around.data.lane(around.name) / "sessions.json")
         self._sessions = [s for s in around.settings.sessions if s.lane == around.name]

@@ -4,6 +4,7 @@ What happens per message is put off with one append and counted by the pulse or 
 names and labels, not when anything happens.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from kalshi_fix.adapters.metrics import Metrics
@@ -32,7 +33,8 @@ BATCHES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 class GatewayMetrics:
     """Everything a gateway counts on its messages and orders; what it does, see `GatewayMeters`."""
 
-    def __init__(self, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, metrics: Metrics, settings: Settings, lane: str = "") -> None:
+        """``lane``: whose sessions are shown before anything of theirs is counted."""
         self.turn = metrics.turn
         self.messages = metrics.count_tally(
             "fixgw_messages_total",
@@ -83,6 +85,7 @@ class GatewayMetrics:
         self.sent = metrics.later(self._count_sent)
         self.answered = metrics.later(self._count_answered)
         self._meters(metrics)
+        self._show(session.name for session in settings.sessions if session.lane == lane)
 
     def _meters(self, metrics: Metrics) -> None:
         """What happens seldom, counted at once."""
@@ -133,9 +136,6 @@ class GatewayMetrics:
         self.given_up = metrics.counter(
             "fixgw_unanswered_orders_total", "Orders given up: no answer in ten minutes [0]"
         )
-        for way in ("in", "out"):  # shown before they first happen, so that a rise can be seen
-            self.gaps(way)
-            self.resets(way)
         self.position = metrics.gauges(
             "fixgw_position",
             "Event number below which all was handed to the engine [rises]",
@@ -153,6 +153,15 @@ class GatewayMetrics:
         self.already_sent = metrics.counter(
             "fixgw_recovered_reports_total", "Reports found in a session store at a restart [any]"
         )
+
+    def _show(self, sessions: Iterable[str]) -> None:
+        """Shown as 0 before they first happen: a burst between two scrapes must be a rise."""
+        for way in ("in", "out"):
+            self.gaps(way)
+            self.resets(way)
+        for session in sessions:
+            self.resent(session)
+            self.resend_requests("in", session)
 
     def _count_replays(self, metrics: Metrics) -> None:
         self.replays = metrics.counters(

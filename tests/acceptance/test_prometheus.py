@@ -3,37 +3,29 @@
 The rules are the shipped ones, written anew with no waiting time and a scrape every second.
 """
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import threading
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
-from bench_client import Session, frame, utc_now
+from bench_client import Session
+from clients.fix_socket import ConnectionClosedError, FixSocket, utc_now
 from metrics_document import registered
-from monitoring import ALERTS, write
 from monitoring_dashboards import queries
 from prometheus_binary import NoPrometheusError, find
 from running_system import DEMO_CONFIG, KALSHI_FIX, RunningSystem
 from waiting import wait_for_time, wait_until
+from watching_prometheus import Prometheus
 
 from kalshi_fix.adapters.config import load
 from kalshi_fix.adapters.metrics import read_samples
 
-PORT = 9390  # + the system's offset
-# what judges the machine the tests run on, not the exchange
-OF_THE_MACHINE = {
-    *("AckLatencyBudgetFast", "AckLatencyBudgetSlow", "ClockUnsynchronised", "ClockOffset"),
-    *("ClockOffsetSevere", "DiskSpace", "CapacityHigh"),
-}
 EXPECTED_SESSION = "ALPHA-PT"
 # who is stopped for a while, and what must fire
 STALLS = (
@@ -41,49 +33,6 @@ STALLS = (
     ("kalshi-fix edge", "ProcessDown"),
     ("valkey-server", "StoreDown"),
 )
-
-
-class Prometheus:
-    """A server of our own, on the system's ports."""
-
-    def __init__(self, programs: Path, directory: Path, system: RunningSystem) -> None:
-        self.base = f"127.0.0.1:{PORT + system.offset}"
-        write(directory, system.offset, is_quick=True)
-        self._log = (directory / "log").open("w")
-        self._process = subprocess.Popen(
-            [
-                str(programs / "prometheus"),
-                f"--config.file={directory}/prometheus/prometheus.yml",
-                f"--storage.tsdb.path={directory}/data",
-                f"--web.listen-address={self.base}",
-                "--web.console.templates=/nowhere",
-                "--web.console.libraries=/nowhere",
-                "--query.lookback-delta=15s",
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-
-    def ask(self, path: str, **arguments: str) -> Any:
-        url = f"http://{self.base}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return json.load(answer)["data"]
-        except OSError:
-            return None
-
-    def has_data(self, query: str) -> bool:
-        found = self.ask("query", query=query)
-        return bool(found and found["result"])
-
-    def firing(self) -> set[str]:
-        found = self.ask("alerts") or {"alerts": []}
-        return {one["labels"]["alertname"] for one in found["alerts"]} - OF_THE_MACHINE
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -136,34 +85,47 @@ class Load:
         self._thread.join(30)
 
     def _run(self) -> None:
-        sessions = [
-            Session(f"LOAD{n:02d}-RT", "KalshiRT", self._address, f"KXTEST-{s}")
-            for n, s in ((1, "A"), (2, "B"))
-        ]
-        for session in sessions:
-            session.logon()
-        while not self._stop.wait(0.1):
-            for session in sessions:
-                session.render(10, f"{next(self.runs)}-{session.sender}-")
-                session.push(100)
-                while not session.done:
-                    session.pull()
-        for session in sessions:
-            session.connection.close()
+        with ExitStack() as opened:
+            sessions = []
+            for number, letter in ((1, "A"), (2, "B")):
+                name = f"LOAD{number:02d}-RT"
+                session = Session(name, "KalshiRT", self._address, f"KXTEST-{letter}")
+                session.logon()
+                opened.callback(session.connection.close)
+                sessions.append(session)
+            while not self._stop.wait(0.1):
+                for session in sessions:
+                    session.render(10, f"{next(self.runs)}-{session.sender}-")
+                    session.push(100)
+                    while not session.done:
+                        session.pull()
 
 
-def log_on(system: RunningSystem, sender: str, role: str, password: str) -> socket.socket:
-    """A connection with its Logon sent; returns the socket."""
-    session = Session(sender, f"Kalshi{role}", ("127.0.0.1", system.port(role)), "KXTEST-A")
-    made = socket.create_connection(session.address, timeout=20)
-    made.sendall(
-        frame(
-            f"35=A|49={sender}|56={session.target}|34=1|52={utc_now()}|98=0|108=60|141=Y"
-            f"|553={sender}|554={password}"
-        )
-    )
-    made.recv(4_096)
-    return made
+class Clients:
+    """Clients of one system; all their connections end with it."""
+
+    def __init__(self, system: RunningSystem) -> None:
+        self._system = system
+        self._made = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._made.close()
+
+    def of(self, sender: str, password: str = "") -> FixSocket:
+        """One that has not yet connected."""
+        role = sender.partition("-")[2]
+        client = FixSocket(self._system.port(role), sender, f"Kalshi{role}", password)
+        self._made.callback(client.close)
+        return client
+
+    def logged_on(self, sender: str) -> FixSocket:
+        """One that is logged on, with fresh numbers."""
+        client = self.of(sender)
+        assert client.logon(reset=True).msg_type == "A"
+        return client
 
 
 @pytest.mark.acceptance
@@ -171,70 +133,62 @@ def log_on(system: RunningSystem, sender: str, role: str, password: str) -> sock
 def test_panels_have_data_alerts_are_quiet_and_then_fire(
     venue: RunningSystem, prometheus: Prometheus
 ) -> None:
-    expected = log_on(venue, EXPECTED_SESSION, "PT", "demo-alpha")
-    market_data = log_on(venue, "ALPHA-MD", "MD", "demo-alpha")
-    with Load(venue):
-        for query in queries():
-            wait_until(lambda query=query: prometheus.has_data(query), query, 60)
-        assert every_alert_was_evaluated(prometheus)
-        assert prometheus.firing() == set()
-        assert scraped_names(venue) <= documented_names()
-    provoke(venue, prometheus, expected)
-    market_data.close()
+    with Clients(venue) as clients:
+        expected = clients.logged_on(EXPECTED_SESSION)
+        clients.logged_on("ALPHA-MD")
+        with Load(venue):
+            for query in queries():
+                wait_until(lambda query=query: prometheus.has_data(query), query, 60)
+            assert prometheus.every_alert_was_evaluated()
+            prometheus.see_quiet()
+            assert scraped_names(venue) <= documented_names()
+        provoke(venue, prometheus, clients, expected)
 
 
-def provoke(venue: RunningSystem, prometheus: Prometheus, expected: socket.socket) -> None:
+def provoke(
+    venue: RunningSystem, prometheus: Prometheus, clients: Clients, expected: FixSocket
+) -> None:
     """Cause after cause; each alert is seen before the next cause."""
     expected.close()
-    seen(prometheus, "SessionDownInHours")
-    for _ in range(12):
-        log_on(venue, "BRAVO-RT", "RT", "wrong").close()
-    seen(prometheus, "BadCredentials", "LogonFailures")
+    prometheus.see("SessionDownInHours")
+    stranger = clients.of("BRAVO-RT", "wrong")
+    prometheus.see("BadCredentials", "LogonFailures", meanwhile=lambda: try_to_log_on(stranger))
     (core,) = venue.processes("kalshi-fix core")
-    trader = log_on(venue, "ALPHA-NR", "NR", "demo-alpha")
-    order = f"11=p1|55=KXTEST-C|54=1|38=10|40=2|44=0.40|60={utc_now()}"
-    os.kill(core, signal.SIGSTOP)
-    try:
-        trader.sendall(frame(f"35=D|49=ALPHA-NR|56=KalshiNR|34=2|52={utc_now()}|{order}"))
-        seen(prometheus, "CoreStalled", "OrdersUnacknowledged")
-    finally:
-        os.kill(core, signal.SIGCONT)
+    trader = clients.logged_on("ALPHA-NR")
+    with standing_still(core):
+        trader.send(limit_order("p1"))
+        prometheus.see("CoreStalled", "OrdersUnacknowledged")
     for role, alert in STALLS:
-        (stalled,) = venue.processes(role)
-        os.kill(stalled, signal.SIGSTOP)
-        try:
-            seen(prometheus, alert)
-        finally:
-            os.kill(stalled, signal.SIGCONT)
-    gateway = venue.processes("kalshi-fix gateway --name md1")[0]
-    os.kill(gateway, signal.SIGKILL)
-    seen(prometheus, "ProcessRestarted")
-    trader.close()
+        with standing_still(*venue.processes(role)):
+            prometheus.see(alert)
+    os.kill(venue.processes("kalshi-fix gateway --name md1")[0], signal.SIGKILL)
+    prometheus.see("ProcessRestarted")
 
 
-def seen(prometheus: Prometheus, *names: str) -> None:
-    wanted = set(names)
-
-    def look() -> bool:
-        wanted.difference_update(prometheus.firing())
-        return not wanted
-
-    try:
-        wait_until(look, "alerts", 45)
-    except AssertionError:
-        raise AssertionError(f"did not fire: {wanted}; fire: {prometheus.firing()}") from None
+def try_to_log_on(client: FixSocket) -> None:
+    """Whatever the answer, if any."""
+    with suppress(ConnectionClosedError, TimeoutError):
+        client.logon(reset=True)
 
 
-def every_alert_was_evaluated(prometheus: Prometheus) -> bool:
-    rules = [
-        rule
-        for group in prometheus.ask("rules")["groups"]
-        for rule in group["rules"]
-        if rule["type"] == "alerting"
+def limit_order(cl_ord_id: str) -> list[tuple[int, str]]:
+    """One that rests."""
+    return [
+        *((35, "D"), (11, cl_ord_id), (55, "KXTEST-C"), (54, "1"), (38, "10"), (40, "2")),
+        *((44, "0.40"), (60, utc_now())),
     ]
-    faults = {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"}
-    assert not faults, faults
-    return {rule["name"] for rule in rules} == {alert.name for alert in ALERTS}
+
+
+@contextmanager
+def standing_still(*processes: int) -> Iterator[None]:
+    """They go on afterwards, whatever happens."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
 
 
 def scraped_names(system: RunningSystem) -> set[str]:

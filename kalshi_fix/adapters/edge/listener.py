@@ -61,6 +61,7 @@ class Edge:
             handover_seconds=edge.handover_seconds,
             failures=failures,
         )
+        meters.show_sessions(session.name for session in settings.sessions)
         budget = LogBudget(edge.refusal_log_lines_per_second)
         groups = GroupOrder.of_the_venue()
         self._around = Surroundings(edge, admission, meters, log, budget, groups, audit)
@@ -164,6 +165,7 @@ class Edge:
         directory = Directory.of(settings)
         self._credentials.renew(settings)
         self._around.admission.renew(directory)
+        self._around.meters.show_sessions(session.name for session in settings.sessions)
         closed = sorted(set(directory.ports) - set(self.ports))
         if closed:
             self._around.log.warning("ports_need_a_restart", ports=closed)

@@ -3,10 +3,19 @@
 Label values come from closed lists, never from what a client sent.
 """
 
+from collections.abc import Iterable
+from typing import Final
+
 from attrs import define
 
 from kalshi_fix.adapters.metrics import Counter, Family, Gauge, Histogram, Metrics
 from kalshi_fix.fix.logon import LogonReason
+
+# why a connection is closed without a message, where somebody outside can cause many of them
+_REJECTED: Final = (
+    *("timeout", "gone", "tls", "malformed", "unknown_identity", "address_not_allowed"),
+    *("already_connected", "too_many", "too_many_from_address", "connection_rate"),
+)
 
 
 @define(eq=False)
@@ -41,15 +50,18 @@ class Meters:
         logons = metrics.counters("edge_logons_total", "Logons decided [accepted]", ["result"])
         for result in LogonReason:  # shown before they first happen, so that a rise can be seen
             logons(result.value)
+        rejected = metrics.counters(
+            "edge_rejected_connections_total", "Closed without a message [near 0]", ["reason"]
+        )
+        for reason in _REJECTED:
+            rejected(reason)
         volume = metrics.counters("edge_bytes_total", "Bytes passed on [any]", ["direction"])
         return cls(
             connections=metrics.gauge("edge_connections", "Open client connections [any]"),
             unauthenticated=metrics.gauge(
                 "edge_unauthenticated_connections", "Of them before their Logon [near 0]"
             ),
-            rejected=metrics.counters(
-                "edge_rejected_connections_total", "Closed without a message [near 0]", ["reason"]
-            ),
+            rejected=rejected,
             logons=logons,
             bad_credentials=metrics.counters(
                 "edge_bad_credentials_total",
@@ -81,6 +93,11 @@ class Meters:
                 "edge_reload_failures_total", "Changed configurations that cannot be used [0]"
             ),
         )
+
+    def show_sessions(self, names: Iterable[str]) -> None:
+        """Shows every session's 0: a first burst between two scrapes would not be a rise."""
+        for name in names:
+            self.bad_credentials(name)
 
     def count_in(self, messages: int, volume: int) -> None:
         """So much of a client was passed on."""
