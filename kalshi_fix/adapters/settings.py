@@ -87,7 +87,7 @@ class EdgeSettings:
     connections_per_second: int = 100  # of one address
     connection_burst: int = 1_000
     failed_logons_per_minute: int = 60  # of one address for one session
-    failed_logon_burst: int = 100
+    failed_logon_burst: int = 20  # ... of which each may keep the password thread for 60 ms
     rates_kept_max: int = 20_000  # addresses, and addresses with sessions, remembered for these
 
 

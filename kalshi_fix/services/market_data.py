@@ -13,7 +13,8 @@ from kalshi_fix.fix.inbound import text_fault
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusal import Refusal, business
 from kalshi_fix.fix.refusals import render
-from kalshi_fix.messages.events import Event, ExchangeChanged, SessionChanged
+from kalshi_fix.messages.entitlement import common, covered_by_all
+from kalshi_fix.messages.events import Event, ExchangeChanged, SessionChanged, SessionDefined
 from kalshi_fix.messages.market_events import MarketEvent
 from kalshi_fix.model import Reason
 from kalshi_fix.services.depth import Depth, LevelMove
@@ -30,6 +31,7 @@ from kalshi_fix.services.market_data_request import (
     BAD_SUBSCRIPTION_TYPE,
     DUPLICATE_ID,
     INSUFFICIENT_BANDWIDTH,
+    INSUFFICIENT_PERMISSIONS,
     SUBSCRIBE,
     UNKNOWN_SYMBOL,
     UNSUBSCRIBE,
@@ -188,15 +190,34 @@ class MarketData:
     # --- events of the exchange that are not market data
 
     def on_event(self, event: Event, _shard: int = 0) -> list[Addressed]:
-        """A session that is gone loses its subscriptions; a pause of all markets is told."""
+        """Who is gone, or no longer entitled, loses subscriptions; a pause of all is told."""
         if isinstance(event, SessionChanged) and not event.reason:
             if event.is_open:
                 self._enter(event.session, event.epoch)
             elif event.epoch >= self._epochs.get(event.session, 0):
                 self._forget(event.session)
+        elif isinstance(event, SessionDefined):
+            return self._withdraw(event)
         elif isinstance(event, ExchangeChanged):
             return self._reference.exchange_changed(paused=event.paused, at=event.at)
         return []
+
+    def _withdraw(self, event: SessionDefined) -> list[Addressed]:
+        """Ends at once, and says so, what the session may not ask for any more."""
+        types = common(event.message_types, event.segment_message_types)
+        markets = tuple(each for each in (event.markets, event.segment_markets) if each)
+        ended = [
+            subscription.request_id
+            for subscription in self._subscriptions.of(event.name)
+            if (types and "V" not in types)
+            or not all(covered_by_all(markets, symbol) for symbol in subscription.symbols)
+        ]
+        found = []
+        for request_id in ended:
+            self._subscriptions.remove(event.name, request_id)
+            reject = request_reject(request_id, INSUFFICIENT_PERMISSIONS, Reason.NOT_ENTITLED)
+            found.append((event.name, reject))
+        return found + self._reference.withdraw(event.name, types, markets, event.at)
 
     def start_exchange(self, *, paused: bool) -> None:
         """The exchange's state before the first event this process sees."""

@@ -34,6 +34,7 @@ TRADING_STATUS: Final = {
 VALID_REQUEST: Final = "0"
 INVALID_REQUEST: Final = "1"
 NO_INSTRUMENTS: Final = "2"
+NOT_AUTHORIZED: Final = "3"
 _CURRENCY: Final = "USD"
 
 
@@ -162,15 +163,21 @@ def security_status(
 
 
 def unknown_security_status(
-    request_id: str, symbol: str, at: int, text: str, *, microseconds: bool
+    request_id: str,
+    symbol: str,
+    at: int,
+    text: str,
+    *,
+    unsolicited: bool = False,
+    microseconds: bool,
 ) -> FixMessage:
-    """f: there is no such market."""
+    """f: there is no such market, or none that the session may see any more (unsolicited)."""
     return FixMessage(
         "f",
         [
             (324, request_id),
             (55, symbol),
-            (325, "N"),
+            (325, "Y" if unsolicited else "N"),
             (326, UNKNOWN),
             (60, utc_text(at, microseconds=microseconds)),
             (58, text),

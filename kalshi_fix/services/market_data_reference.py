@@ -5,7 +5,7 @@ change of it, and an exchange-wide pause halts what would be ready to trade. Thi
 know books or prices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -19,6 +19,7 @@ from kalshi_fix.services.depth import Depth
 from kalshi_fix.services.market_data_messages import (
     INVALID_REQUEST,
     NO_INSTRUMENTS,
+    NOT_AUTHORIZED,
     RESUMED,
     VALID_REQUEST,
     security_lists,
@@ -162,6 +163,29 @@ class ReferenceData:
             for (request_id, symbol), microseconds in own.items()
             if symbol == depth.symbol
         ]
+
+    def withdraw(
+        self, session: str, types: Sequence[str], markets: Sequence[Sequence[str]], at: int
+    ) -> list[Addressed]:
+        """Ends what a session may not ask for any more; a list goes on without what it lost."""
+        found: list[Addressed] = []
+        if session in self._lists and types and "x" not in types:
+            request_id, _ = self._lists.pop(session)
+            found += [(session, each) for each in self._list(request_id, NOT_AUTHORIZED, [], at)]
+        own = self._states.get(session, {})
+        for (request_id, symbol), microseconds in list(own.items()):
+            if (types and "e" not in types) or not covered_by_all(markets, symbol):
+                del own[request_id, symbol]
+                status = unknown_security_status(
+                    request_id,
+                    symbol,
+                    at,
+                    Reason.NOT_ENTITLED,
+                    unsolicited=True,
+                    microseconds=microseconds,
+                )
+                found.append((session, status))
+        return found
 
     def remove_session(self, session: str) -> None:
         """Forgets what a session subscribed to."""

@@ -182,6 +182,22 @@ def test_permissions_count_from_the_next_order(own: RunningSystem) -> None:
 
 
 @pytest.mark.usefixtures("bystander")
+def test_a_market_data_subscription_ends_with_its_permission(own: RunningSystem) -> None:
+    client = Client(own.port("MD"), "BRAVO-MD", "KalshiMD")
+    assert can_log_on(client, reset=True)
+    kind = [(262, "R1"), (263, "1"), (264, "0"), (265, "1"), (267, "1"), (269, "0")]
+    client.send([(35, "V"), *kind, (146, "1"), (55, MARKET)])
+    assert client.until("W").get(55) == MARKET
+    admin(own, "sessions", "change", "BRAVO-MD", "--market", "KXFED*")
+    ended = client.until("Y")
+    assert (ended.get(262), ended.get(281), ended.get(58)) == ("R1", "3", "NOT_ENTITLED")
+    admin(own, "sessions", "change", "BRAVO-MD", "--market", "all")
+    client.send([(35, "V"), *kind, (146, "1"), (55, MARKET)])
+    assert client.until("W").get(55) == MARKET
+    client.logout()
+
+
+@pytest.mark.usefixtures("bystander")
 def test_a_firm_locks_itself_and_an_operator_unlocks_it(own: RunningSystem) -> None:
     client = Client(own.port("RT"), "LOAD06-RT", "KalshiRT")
     other = Client(own.port("RT"), "LOAD07-RT", "KalshiRT")
