@@ -7,7 +7,7 @@ is typed becomes a message in ``cli_client_requests``, what is shown in ``cli_cl
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -17,7 +17,13 @@ from kalshi_fix.adapters.dictionaries import client_dictionary
 from kalshi_fix.adapters.fix_session import Identity, SessionError
 from kalshi_fix.adapters.settings import EdgeSettings
 from kalshi_fix.cli_client_link import Link
-from kalshi_fix.cli_client_requests import Requests, UsageError, parse_raw
+from kalshi_fix.cli_client_requests import (
+    Requests,
+    UsageError,
+    are_all_positions,
+    are_all_reports,
+    parse_raw,
+)
 from kalshi_fix.cli_client_screen import Screen
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.model import Role
@@ -29,7 +35,7 @@ BOOK_SECONDS: Final = 0.1  # market data follows a report a few milliseconds lat
 LOGOUT_SECONDS: Final = 2.0
 HEARTBEAT_SECONDS: Final = 30
 
-_SHOWN_OTHERWISE: Final = frozenset({"A", "W", "y"})
+_SHOWN_OTHERWISE: Final = frozenset({"A", "W", "y", "AP", "BA"})
 _WHEN_LEAVING: Final = _SHOWN_OTHERWISE | {"5"}
 
 HELP: Final = """\
@@ -40,6 +46,8 @@ cancel ORDER | cancel all [SYMBOL]
 replace ORDER QUANTITY PRICE      new total quantity and price
 status ORDER                      ORDER: its number, its ClOrdID, or 'last'
 orders                            open orders, asked of the exchange
+positions [ACCOUNT]               positions and their value; of every account
+cash [ACCOUNT]                    free cash, all of it, and the worth with positions
 book SYMBOL [LEVELS]              the book as a ladder
 watch SYMBOL, unwatch SYMBOL      every change of a book
 markets                           what can be traded
@@ -145,6 +153,8 @@ class Shell:
             "replace": self._replace,
             "status": self._status,
             "orders": self._orders,
+            "positions": self._positions,
+            "cash": self._cash,
             "book": self._book,
             "watch": self._watch,
             "unwatch": self._unwatch,
@@ -237,10 +247,10 @@ class Shell:
         link: Link,
         message: FixMessage,
         id_tag: int = 11,
-        is_last: Callable[[FixMessage], bool] = lambda _: True,
+        is_whole: Callable[[Sequence[FixMessage]], bool] = lambda _: True,
     ) -> list[FixMessage]:
         self.screen.message(message, outgoing=True)
-        answers = link.ask(message, message.get(id_tag), ANSWER_SECONDS, is_last)
+        answers = link.ask(message, message.get(id_tag), ANSWER_SECONDS, is_whole)
         if not answers:
             self.screen.say(f"no answer within {ANSWER_SECONDS:.0f} seconds", "red")
         return answers
@@ -275,9 +285,33 @@ class Shell:
 
     def _orders(self, _words: list[str]) -> None:
         message = self._requests.all_orders()
-        answers = self._ask(self._orders_link(), message, 584, lambda m: m.get(912) == "Y")
+        answers = self._ask(
+            self._orders_link(), message, 584, lambda found: found[-1].get(912) == "Y"
+        )
         found = [self._requests.take(answer) for answer in answers if answer.msg_type == "8"]
         self.screen.orders([order for order in found if order is not None])
+
+    def _positions(self, words: list[str]) -> None:
+        """Asked account by account, as FIX has it."""
+        accounts = words[:1] or [report.get(1) for report in self._collateral("")]
+        reports = []
+        for account in accounts:
+            message = self._requests.positions(account, time.time_ns())
+            answers = self._ask(self._orders_link(), message, 710, are_all_positions)
+            if answers and answers[0].get(728) == "3":
+                raise UsageError(f"{account} is no account of this session")
+            reports += [answer for answer in answers if answer.msg_type == "AP"]
+        self.screen.positions(reports)
+
+    def _cash(self, words: list[str]) -> None:
+        self.screen.cash(self._collateral(words[0] if words else ""))
+
+    def _collateral(self, account: str) -> list[FixMessage]:
+        message = self._requests.collateral(account)
+        answers = self._ask(self._orders_link(), message, 909, are_all_reports)
+        if answers and answers[0].get(945) == "4":
+            raise UsageError(f"{account} is no account of this session")
+        return [answer for answer in answers if answer.msg_type == "BA"]
 
     def _book(self, words: list[str]) -> None:
         if not words:
@@ -306,7 +340,9 @@ class Shell:
 
     def _markets(self, _words: list[str]) -> None:
         message = self._requests.markets()
-        answers = self._ask(self._link(Role.MD), message, 320, lambda m: m.get(893) == "Y")
+        answers = self._ask(
+            self._link(Role.MD), message, 320, lambda found: found[-1].get(893) == "Y"
+        )
         self.screen.markets([answer for answer in answers if answer.msg_type == "y"])
 
     def _send_raw(self, words: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kalshi_fix.adapters.fix_client import FixClient
@@ -65,9 +65,9 @@ class Link:
         message: FixMessage,
         request_id: str,
         seconds: float,
-        is_last: Callable[[FixMessage], bool] = lambda _: True,
+        is_whole: Callable[[Sequence[FixMessage]], bool] = lambda _: True,
     ) -> list[FixMessage]:
-        """Sends and waits for the answers, up to the last one; what came if it does not come.
+        """Sends and waits until the answers are all there; what came if they do not come.
 
         Raises:
             SessionError: not logged on (any more).
@@ -80,7 +80,7 @@ class Link:
         with self._arrived:
             while True:
                 answers = [m for m in self._messages if _answers(m, request_id, sequence)]
-                if answers and (is_last(answers[-1]) or answers[-1].msg_type in {"j", "3", "Y"}):
+                if answers and (is_whole(answers) or answers[-1].msg_type in {"j", "3", "Y"}):
                     return answers
                 if self.ended:
                     raise SessionError(self.ended)

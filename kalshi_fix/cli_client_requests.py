@@ -4,6 +4,7 @@ The rule: numbers go out as typed and the exchange says what is wrong with them;
 sentence is refused here. Pure: time is an argument. Must not know sockets or screens.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field
@@ -103,6 +104,17 @@ class Requests:
         """Asks for every open order of the session."""
         return FixMessage("AF", [(584, self.new_id()), (585, "7")])
 
+    def positions(self, account: str, at: int) -> FixMessage:
+        """Asks for an account's positions; 581 and 715 are required by FIX and not judged."""
+        head = [(710, self.new_id()), (724, "0"), (1, account), (581, "1")]
+        now = utc_text(at)
+        return FixMessage("AN", [*head, (715, now.partition("-")[0]), (60, now)])
+
+    def collateral(self, account: str) -> FixMessage:
+        """Asks for the cash of one account, or of all the session may use."""
+        named = [(1, account)] if account else []
+        return FixMessage("BB", [(909, self.new_id()), *named])
+
     def snapshot(self, symbol: str, levels: str) -> FixMessage:
         """Asks for a book, last trade and totals."""
         return self._market_data("0", symbol, levels)
@@ -193,6 +205,16 @@ def _instant(text: str, at: int) -> str:
     if seconds != text and seconds.isdigit() and len(seconds) <= _SECONDS_MAX_DIGITS:
         return utc_text(at + int(seconds) * NANOS)
     return text
+
+
+def are_all_positions(answers: Sequence[FixMessage]) -> bool:
+    """Whether as many position reports have come as the acknowledgement says."""
+    return int(answers[0].get(727) or "0") < len(answers)
+
+
+def are_all_reports(answers: Sequence[FixMessage]) -> bool:
+    """Whether the last collateral report has come, or none will."""
+    return answers[-1].get(912) == "Y" or answers[0].get(911) in {"", "0"}
 
 
 def parse_raw(text: str) -> FixMessage:

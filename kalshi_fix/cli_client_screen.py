@@ -83,6 +83,30 @@ class Screen:
             )
         self._print(lambda: self._console.print(table))
 
+    def positions(self, reports: Iterable[FixMessage]) -> None:
+        """A table of position reports (AP)."""
+        table = Table("account", "market", "holds", "contracts", "price", "value")
+        for report in reports:
+            short = report.get(705)
+            table.add_row(
+                report.get(1),
+                report.get(55),
+                "NO" if short else "YES",
+                short or report.get(704),
+                report.get(730),
+                report.get(708),
+            )
+        if not table.row_count:
+            table.add_row("none")
+        self._print(lambda: self._console.print(table))
+
+    def cash(self, reports: Iterable[FixMessage]) -> None:
+        """A table of collateral reports (BA)."""
+        table = Table("account", "free cash", "cash", "with positions")
+        for report in reports:
+            table.add_row(*(report.get(tag) for tag in (1, 899, 901, 900)))
+        self._print(lambda: self._console.print(table))
+
     def markets(self, lists: Sequence[FixMessage]) -> None:
         """A table of markets from SecurityList messages."""
         table = Table("market", "title", Column("about", overflow="fold"))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from attrs import define, field
@@ -36,7 +37,7 @@ class ToldOrder:
     status: str = ""
     cum: str = ""
     leaves: str = ""
-    filled: float = 0.0  # sum of the fills told, in contracts
+    filled: Decimal = Decimal(0)  # sum of the fills told, in contracts
 
 
 @define(eq=False)
@@ -221,7 +222,7 @@ class TortureClient:
                 self._fault(f"accepted twice: {message}")
             order.order_id = message.get(37)
         elif exec_type == "F":
-            order.filled += float(message.get(32))
+            order.filled += Decimal(message.get(32))
         elif exec_type == "5":
             self._open.pop(order.cl_ord_id, None)
             order.cl_ord_id = name
@@ -229,7 +230,7 @@ class TortureClient:
         if message.get(37) != order.order_id:
             self._fault(f"another order's id: {message}")
         order.status, order.cum, order.leaves = message.get(39), message.get(14), message.get(151)
-        if order.filled != float(order.cum):
+        if order.filled != Decimal(order.cum):
             self._fault(f"fills told {order.filled}: {message}")
         if order.status in OPEN:
             self._open[order.cl_ord_id] = order

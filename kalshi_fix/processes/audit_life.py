@@ -125,9 +125,9 @@ class Biographer:
             event = item.event
             where = f"core {item.shard}"
             life.session = life.session or _session_of(event)
-            for rank, text in enumerate(_texts(event), 3):
+            for text in _texts(event):
                 life.steps.append(
-                    Step(at=event.at, where=where, what=text, number=event.number, rank=rank)
+                    Step(at=event.at, where=where, what=text, number=event.number, rank=3)
                 )
             if isinstance(event, e.Execution):
                 life.terms, life.outcome = event.terms, outcome_text(event)

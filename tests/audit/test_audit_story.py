@@ -116,6 +116,12 @@ def test_why_tells_who_sent_it_what_it_passed_whom_it_met_and_what_each_side_was
     )
 
 
+def test_an_order_is_accepted_before_it_trades_though_both_have_one_time(market: Market) -> None:
+    _, bravo = market.why("STORY-1")
+    core = [step["what"].partition(" ")[0] for step in bravo["steps"] if step["where"] == "core s0"]
+    assert core == ["passed", "accepted", "trade"]
+
+
 def test_why_names_the_check_that_refused(market: Market) -> None:
     (life,) = market.why("STORY-BAD")
     assert life["outcome"] == "rejected (PRICE_OFF_TICK)"

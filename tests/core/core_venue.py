@@ -5,6 +5,7 @@ so that a test reads as commands in, events out.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final
 
 from kalshi_fix.core.exchange import Exchange
@@ -27,12 +28,16 @@ WORDS: Final = {
 }  # fmt: skip
 
 
-def qty(contracts: float) -> int:
-    return round(contracts * 100)
+Amount = int | str  # of contracts or cents; "0.5" is exact
 
 
-def px(cents: float) -> int:
-    return round(cents * 100)
+def hundredths(amount: Amount) -> int:
+    number = Decimal(amount) * 100
+    assert number == int(number), "what is finer is a fault of the test"
+    return int(number)
+
+
+qty = px = hundredths
 
 
 class Venue:
@@ -127,7 +132,9 @@ class Venue:
         self._seq[session] = how.get("seq", self._seq.get(session, 0) + 1)
         return session, epoch, self._seq[session], how.get("at", self.now)
 
-    def order(self, side: str, session: str, cl: str, q: float, p: float, **how: Any) -> c.NewOrder:
+    def order(
+        self, side: str, session: str, cl: str, q: Amount, p: Amount, **how: Any
+    ) -> c.NewOrder:
         return c.NewOrder(
             *self.head(session, how), how.get("sent_at", self.now), how.get("repeat", 0), cl,
             how.get("symbol", "M"), how.get("side", SIDES[side]), qty(q), how.get("ord_type", 2),
@@ -136,10 +143,10 @@ class Venue:
             how.get("on_pause", False), how.get("max_cost", 0), how.get("faults", ()),
         )  # fmt: skip
 
-    def buy(self, session: str, cl: str, q: float, p: float, **how: Any) -> list[e.Event]:
+    def buy(self, session: str, cl: str, q: Amount, p: Amount, **how: Any) -> list[e.Event]:
         return self.apply(self.order("buy", session, cl, q, p, **how))
 
-    def sell(self, session: str, cl: str, q: float, p: float, **how: Any) -> list[e.Event]:
+    def sell(self, session: str, cl: str, q: Amount, p: Amount, **how: Any) -> list[e.Event]:
         return self.apply(self.order("sell", session, cl, q, p, **how))
 
     def cancel(self, session: str, cl: str, orig: str, side: str, **how: Any) -> list[e.Event]:
@@ -152,7 +159,7 @@ class Venue:
         )  # fmt: skip
 
     def replace(  # noqa: PLR0917 - what a G names
-        self, session: str, cl: str, orig: str, side: str, q: float, p: float, **how: Any
+        self, session: str, cl: str, orig: str, side: str, q: Amount, p: Amount, **how: Any
     ) -> list[e.Event]:
         return self.apply(
             c.ReplaceOrder(
@@ -172,7 +179,7 @@ class Venue:
             )
         )  # fmt: skip
 
-    def group(self, session: str, action: int, group_id: str = "", limit: float = 0) -> e.Event:
+    def group(self, session: str, action: int, group_id: str = "", limit: Amount = 0) -> e.Event:
         """The answer to an order group request; a trigger's cancels are in ``events``."""
         return self.apply(
             c.ManageOrderGroup(*self.head(session, {}), action, group_id, qty(limit), "")
@@ -199,7 +206,7 @@ class Venue:
         ]
         return " | ".join(sides).strip()
 
-    def queue(self, side: str, p: float, symbol: str = "M") -> list[str]:
+    def queue(self, side: str, p: Amount, symbol: str = "M") -> list[str]:
         """ClOrdIDs resting at a price, in time priority."""
         market = self.exchange.state.markets[symbol]
         level = (market.bids if side == "buy" else market.offers).level(px(p))

@@ -157,14 +157,12 @@ def test_post_only_one_tick_away_rests(venue: Venue) -> None:
 
 def test_less_at_the_same_price_keeps_priority(venue: Venue) -> None:
     queue_of_three(venue)
-    venue.replace("BRAVO", "r", "b1", "buy", 0.5, 40)
+    venue.replace("BRAVO", "r", "b1", "buy", "0.5", 40)
     assert venue.queue("buy", 40) == ["r", "b2", "b3"]
 
 
 @pytest.mark.parametrize("quantity", [1, 2])
-def test_more_at_the_same_price_goes_to_the_end_the_same_stays(
-    venue: Venue, quantity: float
-) -> None:
+def test_more_at_the_same_price_goes_to_the_end_the_same_stays(venue: Venue, quantity: int) -> None:
     queue_of_three(venue)
     venue.replace("BRAVO", "r", "b1", "buy", quantity, 40)
     kept, moved = ["r", "b2", "b3"], ["b2", "b3", "r"]

@@ -1,7 +1,7 @@
 """Order groups: the rolling window, the match that completes, the reset. Every number a row."""
 
 import pytest
-from core.core_venue import FOK, Venue, qty, story
+from core.core_venue import FOK, Amount, Venue, qty, story
 
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
@@ -119,7 +119,7 @@ def test_an_update_below_what_was_matched_triggers(venue: Venue) -> None:
 
 
 @pytest.mark.parametrize(("session", "action", "group", "limit", "reason"), [
-    ("ALPHA", CREATE, "", 0.99, "INVALID_QUANTITY"),
+    ("ALPHA", CREATE, "", "0.99", "INVALID_QUANTITY"),
     ("ALPHA", CREATE, "", 1_000_001, "INVALID_QUANTITY"),
     ("ALPHA", UPDATE, "G1", 0, "INVALID_QUANTITY"),
     ("ALPHA", RESET, "G9", 0, "ORDER_GROUP_NOT_FOUND"),
@@ -128,6 +128,6 @@ def test_an_update_below_what_was_matched_triggers(venue: Venue) -> None:
     ("ALPHA", CREATE, "", 1, ""), ("ALPHA", CREATE, "", 1_000_000, ""),
 ])  # fmt: skip
 def test_requests_are_refused_with_a_reason(  # noqa: PLR0917 - the columns of the table
-    venue: Venue, session: str, action: int, group: str, limit: float, reason: str
+    venue: Venue, session: str, action: int, group: str, limit: Amount, reason: str
 ) -> None:
     assert venue.group(session, action, group, limit).reason == reason  # type: ignore[union-attr]

@@ -1,8 +1,10 @@
 """Markets from definition to correction; halts, days, limits that expire, kill switches, busts."""
 
+from fractions import Fraction
+
 import msgpack
 import pytest
-from core.core_venue import DAY, DAY_END, DOLLAR, GTD, START, Venue, levels, story
+from core.core_venue import DAY, DAY_END, DOLLAR, GTD, START, Amount, Venue, levels, story
 from properties.rebuilt import RebuiltLedger
 
 from kalshi_fix.core.exchange import Exchange
@@ -103,18 +105,16 @@ def test_a_pause_leaves_orders_except_those_that_asked() -> None:
 
 
 @pytest.mark.parametrize(("value", "alpha", "bravo"), [
-    (10_000, 10, 0), (0, 0, 10), (2_500, 2.5, 7.5), (3_333, 3.333, 6.667),
+    (10_000, "10", "0"), (0, "0", "10"), (2_500, "2.5", "7.5"), (3_333, "3.333", "6.667"),
 ])  # fmt: skip
-def test_settlement_pays_every_position_out_of_the_pot(
-    value: int, alpha: float, bravo: float
-) -> None:
+def test_settlement_pays_every_position_out_of_the_pot(value: int, alpha: str, bravo: str) -> None:
     venue = market_in("closed")
     venue.admin(c.Determine, "M", value, "oracle", "page", automatic=True)
     assert story(venue.admin(c.Settle, "M"))[:-1] == [
-        "M settled", f"ALPHA paid {alpha:g}", f"BRAVO paid {bravo:g}",
+        "M settled", f"ALPHA paid {alpha}", f"BRAVO paid {bravo}",
     ]  # fmt: skip
-    assert venue.cash("ALPHA") == round((1_000 - 4 + alpha) * DOLLAR)
-    assert venue.cash("BRAVO") == round((1_000 - 6 + bravo) * DOLLAR)
+    assert venue.cash("ALPHA") == (1_000 - 4 + Fraction(alpha)) * DOLLAR
+    assert venue.cash("BRAVO") == (1_000 - 6 + Fraction(bravo)) * DOLLAR
     assert venue.exchange.state.ledger.pot == 0
     assert venue.position("ALPHA") == 0
 
@@ -161,7 +161,7 @@ def test_a_correction_reverses_and_pays_again_in_one_command() -> None:
     assert [(x.payout, x.corrects, x.previous_value) for x in told] == [
         (2_500_000, paid[0].number, 10_000), (7_500_000, paid[1].number, 10_000),
     ]  # fmt: skip
-    assert venue.cash("ALPHA") == round(998.5 * DOLLAR)
+    assert venue.cash("ALPHA") == 998 * DOLLAR + DOLLAR // 2
     ledger = RebuiltLedger()
     for event in venue.events:
         ledger.follow(event)
@@ -263,8 +263,8 @@ def test_the_tightest_limit_counts() -> None:
     venue = Venue()
     venue.admin(c.SetLimits, "firm", "ALPHA", {"order_size": 300})
     venue.admin(c.SetLimits, "account", "ALPHA", {"order_size": 200})
-    assert story(venue.buy("ALPHA", "a", 2.5, 40)) == ["a rejected ORDER_SIZE_LIMIT"]
-    assert story(venue.buy("ALPHA", "b", 2.5, 40, account="ALPHA-2")) == ["b new"]
+    assert story(venue.buy("ALPHA", "a", "2.5", 40)) == ["a rejected ORDER_SIZE_LIMIT"]
+    assert story(venue.buy("ALPHA", "b", "2.5", 40, account="ALPHA-2")) == ["b new"]
 
 
 def test_a_change_that_expires_brings_the_previous_values_back() -> None:
@@ -292,7 +292,7 @@ def test_a_position_limit_never_stops_closing() -> None:
     venue.sell("BRAVO", "b", 10, 40)
     venue.admin(c.SetLimits, "account", "ALPHA", {"position": 500})
     assert story(venue.sell("ALPHA", "s", 15, 60)) == ["s new"]
-    assert story(venue.sell("ALPHA", "t", 0.01, 60)) == ["t rejected POSITION_LIMIT"]
+    assert story(venue.sell("ALPHA", "t", "0.01", 60)) == ["t rejected POSITION_LIMIT"]
 
 
 def test_a_replace_that_takes_risk_away_passes_every_limit() -> None:
@@ -407,17 +407,19 @@ EDGES = ((10, 1_000, 10), (1_000, 9_000, 100), (9_000, 9_990, 10))
 
 
 @pytest.mark.parametrize(("ranges", "allowed", "refused"), [
-    (((100, 9_900, 100),), (1, 50, 99), (0.5, 50.5, 99.5)),
-    (((10, 9_990, 10),), (0.1, 50.1, 99.9), (0.05, 50.15)),
-    (EDGES, (0.1, 9.9, 10, 11, 90, 90.1, 99.9), (10.5, 89.5, 0.05)),
-    (((0, 10_000, 1),), (0.01, 33.33, 99.99), ()),
+    (((100, 9_900, 100),), (1, 50, 99), ("0.5", "50.5", "99.5")),
+    (((10, 9_990, 10),), ("0.1", "50.1", "99.9"), ("0.05", "50.15")),
+    (EDGES, ("0.1", "9.9", 10, 11, 90, "90.1", "99.9"), ("10.5", "89.5", "0.05")),
+    (((0, 10_000, 1),), ("0.01", "33.33", "99.99"), ()),
 ])  # fmt: skip
 def test_prices_lie_on_the_markets_grid(
-    ranges: tuple[tuple[int, int, int], ...], allowed: tuple[float, ...], refused: tuple[float, ...]
+    ranges: tuple[tuple[int, int, int], ...],
+    allowed: tuple[Amount, ...],
+    refused: tuple[Amount, ...],
 ) -> None:
     venue = Venue(price_ranges=ranges)
     for number, price in enumerate(allowed):
-        assert story(venue.buy("ALPHA", f"a{number}", 0.01, price)) == [f"a{number} new"]
+        assert story(venue.buy("ALPHA", f"a{number}", "0.01", price)) == [f"a{number} new"]
     for number, price in enumerate(refused):
         assert story(venue.buy("ALPHA", f"r{number}", 1, price)) == [
             f"r{number} rejected PRICE_OFF_TICK"
@@ -442,7 +444,7 @@ def test_a_finer_grid_keeps_resting_orders_and_their_priority() -> None:
     venue.market("M", price_ranges=((10, 9_990, 10),))
     assert venue.book() == "40x2 | 60x1"
     assert venue.queue("buy", 40) == ["a", "b"]
-    assert story(venue.buy("ALPHA", "d", 1, 40.1)) == ["d new"]
+    assert story(venue.buy("ALPHA", "d", 1, "40.1")) == ["d new"]
     terms = ("M", "E", "S", "M", ((100, 9_900, 100),))
     assert venue.refused(c.DefineMarket, *terms) == "OFF_GRID"
 

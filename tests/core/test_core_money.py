@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from core.core_venue import DOLLAR, FOK, IOC, REDUCE_ONLY, Venue, px, qty, story
+from core.core_venue import DOLLAR, FOK, IOC, REDUCE_ONLY, Amount, Venue, px, qty, story
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +17,10 @@ RATE = 70_000 * 100  # rate x multiplier
 @pytest.mark.parametrize(("contracts", "cents", "dollars"), [
     # one fill: 0.07 x contracts x P x (1 - P), up to $0.0001
     (1, 50, "0.0175"), (100, 50, "1.75"), (1, 1, "0.0007"), (1, 99, "0.0007"), (1, 10, "0.0063"),
-    (100, 10, "0.63"), (1, 33, "0.0155"), (0.01, 50, "0.0002"), (3, 64, "0.0484"),
+    (100, 10, "0.63"), (1, 33, "0.0155"), ("0.01", 50, "0.0002"), (3, 64, "0.0484"),
 ])  # fmt: skip
 def test_a_taker_pays_the_quadratic_fee_rounded_up(
-    contracts: float, cents: int, dollars: str
+    contracts: Amount, cents: int, dollars: str
 ) -> None:
     exact = fees.exact_fee(RATE, qty(contracts), px(cents))
     assert fees.charge(0, 0, exact) == Fraction(dollars) * DOLLAR
@@ -68,19 +68,19 @@ def test_the_worst_fee_is_never_exceeded(
 def test_six_hundred_tiny_fills_are_capped_a_cent_above_one() -> None:
     venue = Venue()
     for number in range(600):
-        venue.exchange.apply(venue.order("sell", "BRAVO", f"s{number}", 0.01, 50))
+        venue.exchange.apply(venue.order("sell", "BRAVO", f"s{number}", "0.01", 50))
     paid = sum(x.fee for x in venue.buy("ALPHA", "a", 6, 50) if isinstance(x, e.Execution))
     assert paid == 105_000 + 10_000  # 0.07 x 6 x 0.25, and one cent
 
 
 @pytest.mark.parametrize(("side", "cents", "hold"), [
     # the limit or its complement; a maker pays no fee by default
-    ("buy", 40, 4.0), ("sell", 40, 6.0), ("buy", 1, 0.1), ("sell", 99, 0.1), ("buy", 99, 9.9),
+    ("buy", 40, "4"), ("sell", 40, "6"), ("buy", 1, "0.1"), ("sell", 99, "0.1"), ("buy", 99, "9.9"),
 ])  # fmt: skip
-def test_an_order_holds_what_it_may_lose(side: str, cents: int, hold: float) -> None:
+def test_an_order_holds_what_it_may_lose(side: str, cents: int, hold: str) -> None:
     venue = Venue()
     getattr(venue, side)("ALPHA", "a", 10, cents)
-    assert venue.held("ALPHA") == round(hold * DOLLAR)
+    assert venue.held("ALPHA") == Fraction(hold) * DOLLAR
     assert venue.cash("ALPHA") == 1_000 * DOLLAR - venue.held("ALPHA")
 
 
@@ -137,7 +137,7 @@ def test_closing_a_position_that_covers_another_order_moves_the_hold_there() -> 
 def test_free_cash_is_never_negative_an_order_beyond_it_is_refused() -> None:
     venue = Venue(cash=4, taker=0)
     assert story(venue.buy("ALPHA", "a", 10, 40)) == ["a new"]
-    assert story(venue.buy("ALPHA", "b", 0.01, 1)) == ["b rejected INSUFFICIENT_BALANCE"]
+    assert story(venue.buy("ALPHA", "b", "0.01", 1)) == ["b rejected INSUFFICIENT_BALANCE"]
     venue.cancel("ALPHA", "x", "a", "buy")
     assert story(venue.buy("ALPHA", "b", 10, 40)) == ["b new"]
 
@@ -190,13 +190,13 @@ def test_a_cost_limited_order_needs_no_more_cash_than_its_limit() -> None:
 @pytest.mark.parametrize(("tif", "quantity", "stories"), [
     (IOC, 8, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 3",
               "r canceled REDUCE_ONLY_INCREASE"]),
-    (IOC, 5.01, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0.01",
+    (IOC, "5.01", ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0.01",
                  "r canceled REDUCE_ONLY_INCREASE"]),
     (IOC, 5, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0"]),
     (FOK, 8, ["r new", "r canceled REDUCE_ONLY_INCREASE"]),
     (FOK, 5, ["r new", "b trade 5@40 left 5", "r trade 5@40 left 0"]),
 ])  # fmt: skip
-def test_reduce_only_trades_down_to_flat(tif: int, quantity: float, stories: list[str]) -> None:
+def test_reduce_only_trades_down_to_flat(tif: int, quantity: Amount, stories: list[str]) -> None:
     venue = Venue()
     venue.sell("BRAVO", "s", 5, 40)
     venue.buy("ALPHA", "a", 5, 40)

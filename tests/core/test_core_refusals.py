@@ -25,7 +25,7 @@ def admin(kind: Any, *values: Any, **named: Any) -> Break:
 
 
 def used_id(venue: Venue, order: dict[str, Any]) -> None:
-    venue.buy("ALPHA", "used", 0.01, 1)
+    venue.buy("ALPHA", "used", "0.01", 1)
     order["cl"] = "used"
 
 
@@ -50,8 +50,8 @@ def group_full(venue: Venue, order: dict[str, Any]) -> None:
 
 def traded_at_50(venue: Venue, _: dict[str, Any]) -> None:
     venue.admin(c.SetLimits, "session", "ALPHA", {"price_distance": 900})
-    venue.buy("BRAVO", "t1", 0.01, 50)
-    venue.sell("CHARLIE", "t2", 0.01, 50)
+    venue.buy("BRAVO", "t1", "0.01", 50)
+    venue.sell("CHARLIE", "t2", "0.01", 50)
 
 
 def limit(name: str, value: int) -> Break:
@@ -60,7 +60,7 @@ def limit(name: str, value: int) -> Break:
 
 def one_open(venue: Venue, _: dict[str, Any]) -> None:
     venue.admin(c.SetLimits, "session", "ALPHA", {"open_orders": 1})
-    venue.buy("ALPHA", "open", 0.01, 1)
+    venue.buy("ALPHA", "open", "0.01", 1)
 
 
 def poor(venue: Venue, _: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ ROWS: list[tuple[int, str, str, Break]] = [
     (3, "ORDER_GROUP_NOT_FOUND", "no such group", how(group="G77")),
     (4, "INVALID_PRICE", "zero", how(price=0)),
     (4, "INVALID_PRICE", "a dollar", how(price=100)),
-    (4, "PRICE_OFF_TICK", "half a cent", how(price=40.5)),
+    (4, "PRICE_OFF_TICK", "half a cent", how(price="40.5")),
     (4, "PRICE_OUT_OF_BAND", "far from the last trade", traded_at_50),
     (5, "INVALID_QUANTITY", "zero", how(quantity=0)),
     (5, "INVALID_QUANTITY", "negative", how(quantity=-1)),
@@ -196,6 +196,6 @@ def test_of_several_faults_the_earliest_in_the_order_is_named() -> None:
 def test_a_refused_order_leaves_no_trace_and_its_id_may_be_used_again() -> None:
     venue = Venue()
     before = venue.exchange.snapshot()[3:9]
-    venue.buy("ALPHA", "a", 1, 40.5)
+    venue.buy("ALPHA", "a", 1, "40.5")
     assert venue.exchange.snapshot()[3:8] == before[:5]
     assert story(venue.buy("ALPHA", "a", 1, 40)) == ["a new"]

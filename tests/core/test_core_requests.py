@@ -53,7 +53,7 @@ def test_down_to_what_is_filled_cancels(venue: Venue) -> None:
 REFUSED_REPLACES = [
     ("below what is filled", {"q": 3}, "INVALID_AMEND_QTY"),
     ("zero", {"q": 0}, "INVALID_QUANTITY"),
-    ("off tick", {"p": 40.5}, "PRICE_OFF_TICK"),
+    ("off tick", {"p": "40.5"}, "PRICE_OFF_TICK"),
     ("no price", {"p": 0}, "INVALID_PRICE"),
     ("other side", {"side": "sell"}, "ORDER_ATTRIBUTES_MISMATCH"),
     ("other symbol", {"symbol": "N"}, "ORDER_ATTRIBUTES_MISMATCH"),

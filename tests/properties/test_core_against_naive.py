@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import msgpack
-from core.core_venue import DATE, DAY_END, DOLLAR, START, Venue
+from core.core_venue import DATE, DAY_END, DOLLAR, START, Amount, Venue, qty
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -29,7 +29,7 @@ SESSIONS = {
     "CHARLIE": ("CHARLIE", "CHARLIE"),
 }
 PRICES = st.sampled_from([1, 48, 49, 50, 51, 52, 64, 99])
-QUANTITIES = st.sampled_from([0.01, 0.5, 1, 2, 3, 7])
+QUANTITIES = st.sampled_from(["0.01", "0.5", 1, 2, 3, 7])
 NAMES = st.sampled_from(sorted(SESSIONS))
 SIDES = st.sampled_from(["buy", "sell"])
 SYMBOLS = st.sampled_from(["M", "M", "M", "N", "K", "K"])  # K: the market that lives and settles
@@ -144,7 +144,7 @@ class CoreAgainstNaive(RuleBasedStateMachine):
         self.remember(session, self.run(command))
 
     @rule(session=NAMES, side=SIDES, quantity=QUANTITIES, symbol=SYMBOLS)
-    def take(self, session: str, side: str, quantity: float, symbol: str) -> None:
+    def take(self, session: str, side: str, quantity: Amount, symbol: str) -> None:
         """Takes whatever there is."""
         price = 99 if side == "buy" else 1
         command = self.venue.order(
@@ -182,7 +182,7 @@ class CoreAgainstNaive(RuleBasedStateMachine):
         head = self.venue.head(session, {})
         self.remember(session, self.run(
             c.ReplaceOrder(*head, self.venue.now, 0, self.next_id(), cl, 0, symbol,
-                           1 if side == "buy" else 2, "", False, round(drawn["quantity"] * 100), 2,
+                           1 if side == "buy" else 2, "", False, qty(drawn["quantity"]), 2,
                            price, drawn["tif"], expire_at)
         ))  # fmt: skip
 

@@ -121,7 +121,7 @@ class NoWayAround(RuleBasedStateMachine):
 
     @rule(
         session=NAMES, side=st.sampled_from(["buy", "sell"]), symbol=SYMBOLS,
-        quantity=st.sampled_from([0.5, 1, 2, 4]),
+        quantity=st.sampled_from(["0.5", 1, 2, 4]),
         price=st.sampled_from([1, 40, 48, 50, 52, 60, 99]),
         how=st.sampled_from(["gtc", "gtc", "gtc", "ioc", "fok", "market", "post", "cost", "poss"]),
     )  # fmt: skip

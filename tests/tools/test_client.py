@@ -34,6 +34,8 @@ def script(message: FixMessage) -> list[FixMessage]:
             report(message, "I", "1", t584=message.get(584), t11="EARLIER", t911="1", t912="Y")
         ],
         "V": lambda: [full_refresh(message)],
+        "AN": lambda: positions(message),
+        "BB": lambda: collateral(message),
         "x": lambda: [security_list(message)],
     }
     return answers[message.msg_type]()
@@ -50,6 +52,23 @@ def full_refresh(message: FixMessage) -> FixMessage:
 def security_list(message: FixMessage) -> FixMessage:
     head = [(320, message.get(320)), (560, "0"), (393, "1"), (893, "Y"), (146, "1")]
     return FixMessage("y", [*head, (55, "KXTEST-A"), (107, "A test"), (58, "tick=0.01")])
+
+
+def positions(message: FixMessage) -> list[FixMessage]:
+    """ALPHA-1 is long one market and short another."""
+    name = (710, message.get(710))
+    if message.get(1) != "ALPHA-1":
+        return [FixMessage("AO", [name, (727, "0"), (728, "3"), (729, "2")])]
+    held = [((55, "KXTEST-A"), (704, "10.00")), ((55, "KXTEST-B"), (705, "3.00"))]
+    rows = [[name, (727, "2"), (1, "ALPHA-1"), *row, (730, "0.4400")] for row in held]
+    return [FixMessage("AO", [name, (727, "2"), (728, "0")]), *(FixMessage("AP", r) for r in rows)]
+
+
+def collateral(message: FixMessage) -> list[FixMessage]:
+    name = (909, message.get(909))
+    cash = [(912, "Y"), (1, "ALPHA-1"), (899, "9.50"), (900, "14.40"), (901, "10.00")]
+    acknowledgement = FixMessage("BG", [name, (945, "2"), (911, "1")])
+    return [acknowledgement, FixMessage("BA", [name, *cash])]
 
 
 def run(typed: str, *options: str, refuse: str = "") -> tuple[Result, list[FixMessage]]:
@@ -104,6 +123,17 @@ def test_open_orders_come_as_a_table_and_can_be_cancelled() -> None:
     assert "partly filled" in result.output
     assert received[2].get(41) == "EARLIER"
     assert (received[3].get(530), received[3].get(55)) == ("1", "A")
+
+
+def test_positions_and_cash_come_as_tables_of_every_account() -> None:
+    result, received = run("positions\ncash\npositions BRAVO-1\n")
+    assert [message.msg_type for message in received[1:-1]] == ["BB", "AN", "BB", "AN"]
+    rows = [line.split() for line in result.output.splitlines() if "ALPHA-1" in line]
+    cells = [[word for word in row if word != "│"] for row in rows]
+    assert cells[0][:4] == ["ALPHA-1", "KXTEST-A", "YES", "10.00"]
+    assert cells[1][:4] == ["ALPHA-1", "KXTEST-B", "NO", "3.00"]
+    assert cells[2] == ["ALPHA-1", "9.50", "10.00", "14.40"]
+    assert "BRAVO-1 is no account of this session" in result.output
 
 
 def test_the_book_is_asked_of_the_firms_md_session_and_shown_as_a_ladder() -> None:
