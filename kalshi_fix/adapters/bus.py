@@ -85,7 +85,10 @@ class Bus(Protocol):
         ...
 
     def read_commands(self, after: str, count: int, block_ms: int) -> list[Entry]:
-        """Entries of ``cmd`` after an id; waits up to ``block_ms`` (0 = do not wait)."""
+        """Entries of ``cmd`` after an id; waits up to ``block_ms`` (0 = do not wait).
+
+        Of ``cmd`` and ``evt`` only what would survive a failover is shown to anybody.
+        """
         ...
 
     # the leading core

@@ -29,7 +29,7 @@ from kalshi_fix.adapters.redis_connection import Argument, Connection, ServerErr
 _REFUSED: Final = frozenset(
     {
         *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "BUSY"),
-        *("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT"),
+        *("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "NOSCRIPT"),
         *("NOAUTH", "WRONGPASS", "NOPERM"),
     }
 )
@@ -48,7 +48,8 @@ class RedisBus:
     ) -> None:
         """``connect`` makes a connection to the server that holds a shard now.
 
-        ``replicas`` > 0: a write is acknowledged only when that many replicas hold it.
+        ``replicas`` > 0: a write is acknowledged only when that many replicas hold it, and what is
+        read of ``cmd`` and ``evt`` is on as many: a failover takes nothing back that was acted on.
         """
         self.shard = shard
         self._connect = connect
@@ -62,6 +63,7 @@ class RedisBus:
         self._cmd, self._evt, self._md = f"cmd:{tag}", f"evt:{tag}", f"md:{tag}"
         self._state, self._lead, self._positions = f"st:{tag}", f"lead:{tag}", f"pos:{tag}"
         self._seed, self._book = f"seed:{tag}", f"book:{tag}:"
+        self._seen = f"seen:{tag}"
 
     # --- commands
 
@@ -81,7 +83,7 @@ class RedisBus:
 
     def read_commands(self, after: str, count: int, block_ms: int) -> list[Entry]:
         """See `Bus`."""
-        return self._read_stream(self._cmd, after, count, block_ms)
+        return self._replicated_only(self._read_stream(self._cmd, after, count, block_ms))
 
     # --- the leading core
 
@@ -130,7 +132,7 @@ class RedisBus:
 
     def read_events(self, after: int, count: int, block_ms: int) -> list[Entry]:
         """See `Bus`."""
-        return self._read_stream(self._evt, f"{after}-0", count, block_ms)
+        return self._replicated_only(self._read_stream(self._evt, f"{after}-0", count, block_ms))
 
     def last_event(self) -> Entry | None:
         """See `Bus`."""
@@ -193,6 +195,19 @@ class RedisBus:
         found = self._read("XREAD", "COUNT", count, *block, "STREAMS", key, after)
         return _entries(found[0][1]) if found else []
 
+    def _replicated_only(self, found: list[Entry]) -> list[Entry]:
+        """What was read, once it is on the replicas.
+
+        WAIT counts from the connection's own last write; so something is written behind what was
+        read, and whatever holds that holds everything before it.
+        """
+        if found and self._replicas:
+            try:
+                self._write("SET", self._seen, found[-1].id)
+            except OutcomeUnknownError as error:
+                raise BusDownError(f"what was read is perhaps not replicated: {error}") from error
+        return found
+
     def _read(self, *arguments: Argument) -> Any:
         try:
             return self._call([arguments], writes=False)[0]
@@ -231,6 +246,9 @@ class RedisBus:
         try:
             return self._connected().call_many(requests, writes=writes)
         except ServerError as error:
+            if error.carried_out:  # the write was; its WAIT failed, as when a primary is demoted
+                self._drop()
+                raise OutcomeUnknownError(f"store: {error}") from error
             if error.code not in _REFUSED:
                 raise
             self._drop()

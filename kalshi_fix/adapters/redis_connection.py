@@ -21,11 +21,15 @@ _pack: Any = hiredis.pack_command  # its stub wants tuples of one element
 
 
 class ServerError(BusError):
-    """An error reply: the server understood and refused. ``code`` is its first word."""
+    """An error reply: the server understood and refused. ``code`` is its first word.
 
-    def __init__(self, reply: Exception) -> None:
+    ``carried_out``: requests sent with it, before it, that were answered without an error.
+    """
+
+    def __init__(self, reply: Exception, carried_out: int) -> None:
         super().__init__(str(reply))
         self.code = str(reply).partition(" ")[0]
+        self.carried_out = carried_out
 
 
 class Connection:
@@ -82,9 +86,9 @@ class Connection:
         data = b"".join([_pack(tuple(request)) for request in requests])
         self._send(data, writes=writes)
         answers = [self._receive(writes=writes) for _ in requests]
-        for answer in answers:
+        for place, answer in enumerate(answers):
             if isinstance(answer, hiredis.ReplyError):
-                raise ServerError(answer)
+                raise ServerError(answer, carried_out=place)
         return answers
 
     def _send(self, data: bytes, *, writes: bool) -> None:

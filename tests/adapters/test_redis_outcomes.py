@@ -163,3 +163,16 @@ def test_too_few_replicas_leave_the_outcome_unknown() -> None:
         with pytest.raises(OutcomeUnknownError, match="0 of 1 replicas"):
             append(bus)
         bus.close()
+
+
+@pytest.mark.parametrize("fault", [b"-UNBLOCKED master -> replica", b"-ERR WAIT on a replica"])
+@pytest.mark.parametrize("write", [append, commit])
+def test_a_primary_demoted_behind_a_write_leaves_the_outcome_unknown(
+    fault: bytes, write: Callable[[RedisBus], None]
+) -> None:
+    with scripted(answers(b"$3\r\n1-0\r\n" + fault + b"\r\n")) as one:
+        bus = RedisBus(one._connect, "s0", replicas=1)
+        with pytest.raises(OutcomeUnknownError):
+            write(bus)
+        assert bus._connection is None, "it is not the server to ask any more"
+        bus.close()

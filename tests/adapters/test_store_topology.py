@@ -1,5 +1,7 @@
 """Finding the right server: replica, Sentinel, Cluster, with real servers on loopback."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 from free_ports import free_port
 
-from kalshi_fix.adapters.bus import BusDownError, BusError, OutcomeUnknownError
+from kalshi_fix.adapters.bus import BusDownError, BusError, Entry, Offset, OutcomeUnknownError
+from kalshi_fix.adapters.redis_bus import RedisBus
 from kalshi_fix.adapters.redis_url import parse
 from kalshi_fix.adapters.settings import StoreSettings
 from kalshi_fix.adapters.store import Store
@@ -86,6 +89,46 @@ def test_with_a_replica_acknowledged_means_replicated(start: Start) -> None:
     copy.close()
 
 
+def test_with_a_replica_nothing_is_acted_on_that_a_failover_would_take_back(start: Start) -> None:
+    """The replica stands still: what only the primary has is not shown to a core or gateway."""
+    primary = start("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0")
+    replica = start("--replicaof", "127.0.0.1", str(primary))
+    wait_for(lambda: b"link_status:up" in ask(replica, "INFO", "replication"), "the replica")
+    url = parse(f"redis://127.0.0.1:{primary}/0")
+    careless = Store(SETTINGS, url).bus("s0")
+    careful = Store(StoreSettings(replicas=1, socket_timeout_ms=600), url).bus("s0")
+    replica_pid = pid_of(replica)
+    os.kill(replica_pid, signal.SIGSTOP)
+    try:
+        careless.append_commands(b"order")
+        state = careless.acquire("core", 10_000)
+        assert state is not None
+        careless.commit(state.token, Offset(), Offset("1-0"), [Entry("1-0", b"report")], 10_000)
+        with pytest.raises(BusDownError, match="0 of 1 replicas"):
+            careful.read_commands("0-0", 9, 0)
+        with pytest.raises(BusDownError, match="0 of 1 replicas"):
+            careful.read_events(0, 9, 0)
+    finally:
+        os.kill(replica_pid, signal.SIGCONT)
+    wait_for(lambda: shows(careful, [b"order"], [b"report"]), "the replica to have both")
+    careless.close()
+    careful.close()
+
+
+def pid_of(port: int) -> int:
+    information = ask(port, "INFO", "server")
+    assert isinstance(information, bytes)
+    return int(information.partition(b"process_id:")[2].split()[0])
+
+
+def shows(bus: RedisBus, commands: list[bytes], events: list[bytes]) -> bool:
+    try:
+        found = [entry.payload for entry in bus.read_commands("0-0", 9, 0)]
+        return (found, [e.payload for e in bus.read_events(0, 9, 0)]) == (commands, events)
+    except BusDownError:
+        return False
+
+
 def test_sentinel_names_the_master(start: Start) -> None:
     primary = start()
     sentinel = start(config=f"sentinel monitor main 127.0.0.1 {primary} 1\n")
@@ -111,10 +154,11 @@ def test_sentinel_s_answer_is_checked_with_the_server_itself(start: Start) -> No
 
 def test_cluster_sends_each_shard_to_the_owner_of_its_slot(start: Start) -> None:
     clustered = ("--cluster-enabled", "yes", "--appendonly", "yes", "--appendfsync", "no")
-    first, second = start(*clustered), start(*clustered)
+    bus_ports = free_port(), free_port()  # by itself 10,000 above, where a connection may be
+    first, second = (start(*clustered, "--cluster-port", str(port)) for port in bus_ports)
     ask(first, "CLUSTER", "ADDSLOTSRANGE", "0", "8191")
     ask(second, "CLUSTER", "ADDSLOTSRANGE", "8192", "16383")
-    ask(first, "CLUSTER", "MEET", "127.0.0.1", str(second))
+    ask(first, "CLUSTER", "MEET", "127.0.0.1", str(second), str(bus_ports[1]))
     ask(second, "CLUSTER", "SET-CONFIG-EPOCH", "2")
     for port in (first, second):
         wait_for(lambda p=port: b"cluster_state:ok" in ask(p, "CLUSTER", "INFO"), "the cluster")
