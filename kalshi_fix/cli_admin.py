@@ -187,7 +187,9 @@ def cancel(
 @app.command("quarantine")
 def quarantine(
     ctx: typer.Context,
-    place: Annotated[str, typer.Argument(metavar="ID", help="ENTRY:INDEX, as the core names it.")],
+    place: Annotated[
+        str, typer.Argument(metavar="ID", help="ENTRY:INDEX, as the core says; -1: all of it.")
+    ],
 ) -> None:
     """Skip a command on which the core fails, now and in every replay."""
     entry_id, _, index = place.partition(":")

@@ -305,7 +305,7 @@ class CoreProcess:
         entry_id, index = min(stuck)
         self._state = (
             f"stopped: the exchange failed {FAILURES_MAX} times on command {index} of {entry_id}; "
-            f"kalshi-fix admin --as OPERATOR quarantine {entry_id} --index {index}"
+            f"kalshi-fix admin --as OPERATOR quarantine {entry_id}:{index}"
         )
         self._log.critical("shard_stopped", entry_id=entry_id, index=index)
         self._core_metrics.stopped.set(1)

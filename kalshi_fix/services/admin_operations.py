@@ -248,6 +248,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "bust": _on_one_shard(c.BustTrade, Field("trade_id", f.identity), moves_money=True),
     "cancel": _on_one_shard(c.CancelByOperator, Field("order_id", f.identity)),
     "quarantine": _on_one_shard(
-        c.Quarantine, Field("entry_id", f.entry_id), Field("index", f.count)
+        c.Quarantine, Field("entry_id", f.entry_id), Field("index", f.place)
     ),
 }

@@ -178,6 +178,7 @@ TABLE = [
     ("drain", {"grace": "2.5", "stops": False, "text": "soon"},
      c.Drain(*HEAD, 2_500_000_000, 300_000_000_000, False, "soon")),
     ("quarantine", {"entry_id": "17-0", "index": "3"}, c.Quarantine(*HEAD, "17-0", 3)),
+    ("quarantine", {"entry_id": "17-0", "index": "-1"}, c.Quarantine(*HEAD, "17-0", -1)),
 ]  # fmt: skip
 
 

@@ -17,8 +17,7 @@ from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import StoreSettings
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.adapters.store_server import DataLock, StoreServer
-from kalshi_fix.messages import commands as c
-from kalshi_fix.messages.batch import CommandBatch, EventEntry
+from kalshi_fix.messages.batch import EventEntry
 
 PROGRAM = [sys.executable, str(Path(sys.executable).with_name("kalshi-fix"))]
 START_SECONDS = 60
@@ -217,10 +216,15 @@ def test_a_shard_that_fails_on_a_command_stops_until_it_is_quarantined(system: S
     entry_id = system.append(b"\xc1 this is no batch of commands")
     port = 9301 + system.offset
     wait_for(lambda: "quarantine" in readyz(port), "the shard to stop")
-    assert f"quarantine {entry_id} --index -1" in readyz(port)
+    told = re.search(r"kalshi-fix (admin --as) OPERATOR (quarantine \S+)", readyz(port))
+    assert told is not None, readyz(port)
+    assert told[2] == f"quarantine {entry_id}:-1"
     wait_for(lambda: "core-s0: stopped" in system.readyz(), "the system to say so")
-    skip = c.Quarantine("q1", "op1", "garbage", time.time_ns(), entry_id, -1)
-    system.append(CommandBatch("test", {}, [skip]).pack())
+    words = [*told[1].split(), "op1", "--data", str(system.data), *told[2].split()]
+    done = subprocess.run(
+        [*PROGRAM, *words], capture_output=True, check=False, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     wait_for(lambda: system.readyz().startswith("ok"), "the shard to go on")
 
 
