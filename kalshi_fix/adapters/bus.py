@@ -63,6 +63,14 @@ class Position:
     at: int
 
 
+@frozen(slots=True)
+class LaneRecord:
+    """What a lane keeps in the store: who serves it ("" = nobody), and that one's note."""
+
+    holder: str = ""
+    note: bytes = b""
+
+
 class Bus(Protocol):
     """One connection to one shard."""
 
@@ -128,8 +136,22 @@ class Bus(Protocol):
         """The newest entry of ``evt``."""
         ...
 
-    def set_position(self, reader: str, number: int, at: int) -> None:
-        """Records how far a reader got."""
+    def set_position(
+        self, reader: str, number: int, at: int, lane: LaneRecord | None = None
+    ) -> None:
+        """Records how far a reader got; a gateway's with its lane's record, in one step.
+
+        Raises:
+            FencedError: ``lane`` has another holder in the store; nothing was written.
+        """
+        ...
+
+    def lane(self, reader: str) -> LaneRecord:
+        """The record of a gateway's lane."""
+        ...
+
+    def take_lane(self, reader: str, before: str, after: str) -> bool:
+        """Makes ``after`` the holder; False if it is not ``before`` any more."""
         ...
 
     def positions(self) -> dict[str, Position]:

@@ -16,6 +16,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     Entry,
     FencedError,
+    LaneRecord,
     Offset,
     Position,
     ShardState,
@@ -70,6 +71,7 @@ class _Shard:
     lease_token: str = ""
     lease_until_ms: int = 0
     positions: dict[str, Position] = field(factory=dict)
+    lanes: dict[str, LaneRecord] = field(factory=dict)
     seeds: dict[str, str] = field(factory=dict)
     books: dict[str, bytes] = field(factory=dict)
 
@@ -202,10 +204,32 @@ class MemoryBus:
             entries = self._data().evt.entries
             return entries[-1] if entries else None
 
-    def set_position(self, reader: str, number: int, at: int) -> None:
+    def set_position(
+        self, reader: str, number: int, at: int, lane: LaneRecord | None = None
+    ) -> None:
         """See `Bus`."""
         with self._store.changed:
-            self._data().positions[reader] = Position(number, at)
+            data = self._data()
+            if lane is not None:
+                holder = data.lanes.get(reader, LaneRecord()).holder
+                if holder != lane.holder:
+                    raise FencedError(f"the lane's holder is {holder}")
+                data.lanes[reader] = lane
+            data.positions[reader] = Position(number, at)
+
+    def lane(self, reader: str) -> LaneRecord:
+        """See `Bus`."""
+        with self._store.changed:
+            return self._data().lanes.get(reader, LaneRecord())
+
+    def take_lane(self, reader: str, before: str, after: str) -> bool:
+        """See `Bus`."""
+        with self._store.changed:
+            lanes = self._data().lanes
+            found = lanes.get(reader, LaneRecord())
+            if found.holder == before:
+                lanes[reader] = LaneRecord(after, found.note)
+            return found.holder == before
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""

@@ -110,6 +110,10 @@ class DataDir:
         """Held by the gateway process that serves the lane."""
         return self.lane(lane) / "lock"
 
+    def lane_identity(self, lane: str) -> Path:
+        """What the lane's directory is called where several machines might serve the lane."""
+        return self.lane(lane) / "identity"
+
     def lane_boot(self, lane: str) -> Path:
         """Number of the lane's last start, strictly increasing."""
         return self.lane(lane) / "boot"
@@ -155,12 +159,13 @@ class DataDir:
         return self.logs / f"{process}.log"
 
 
-def next_boot(path: Path, first: int = 1) -> int:
+def next_boot(path: Path, first: int = 1, above: int = 0) -> int:
     """Counts a start: reads, adds one, writes durably. Identifies commands made by a process.
 
     ``first`` where nothing was counted yet: above every number used before the file was lost.
+    ``above``: a number that was certainly used, elsewhere.
     """
-    number = int(path.read_text()) + 1 if path.exists() else first
+    number = max(int(path.read_text()) + 1 if path.exists() else first, above + 1)
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
         file.write(str(number))

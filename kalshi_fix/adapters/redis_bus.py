@@ -16,6 +16,7 @@ from kalshi_fix.adapters.bus import (
     BusError,
     Entry,
     FencedError,
+    LaneRecord,
     Offset,
     OutcomeUnknownError,
     Position,
@@ -62,7 +63,7 @@ class RedisBus:
         tag = f"{{{shard}}}"
         self._cmd, self._evt, self._md = f"cmd:{tag}", f"evt:{tag}", f"md:{tag}"
         self._state, self._lead, self._positions = f"st:{tag}", f"lead:{tag}", f"pos:{tag}"
-        self._seed, self._book = f"seed:{tag}", f"book:{tag}:"
+        self._seed, self._book, self._lane = f"seed:{tag}", f"book:{tag}:", f"lane:{tag}"
         self._seen = f"seen:{tag}"
 
     # --- commands
@@ -139,9 +140,25 @@ class RedisBus:
         found = self._read("XREVRANGE", self._evt, "+", "-", "COUNT", 1)
         return _entries(found)[0] if found else None
 
-    def set_position(self, reader: str, number: int, at: int) -> None:
+    def set_position(
+        self, reader: str, number: int, at: int, lane: LaneRecord | None = None
+    ) -> None:
         """See `Bus`."""
-        self._write("HSET", self._positions, reader, f"{number} {at}")
+        place = f"{number} {at}"
+        if lane is None:
+            self._write("HSET", self._positions, reader, place)
+        else:
+            keys = [self._positions, self._lane]
+            self._script(scripts.KEEP_LANE, keys, reader, place, lane.holder, lane.note)
+
+    def lane(self, reader: str) -> LaneRecord:
+        """See `Bus`."""
+        holder, note = self._read("HMGET", self._lane, f"{reader}/holder", f"{reader}/note")
+        return LaneRecord(_text(holder or b""), note or b"")
+
+    def take_lane(self, reader: str, before: str, after: str) -> bool:
+        """See `Bus`."""
+        return bool(self._script(scripts.TAKE_LANE, [self._lane], reader, before, after))
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""

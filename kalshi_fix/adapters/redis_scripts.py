@@ -1,4 +1,4 @@
-"""The Lua scripts that write ``st``, ``lead`` and ``evt``: checks first, writes after.
+"""The Lua scripts that write ``st``, ``lead``, ``evt`` and ``lane``: checks first, writes after.
 
 A script that fails is not rolled back, so nothing is written before everything is checked, and the
 first write is the one the server may still refuse (an explicit id that is not above the last one).
@@ -59,4 +59,20 @@ for i = 2, #ARGV, 3 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2]) end
 return id
 """
 
-ALL: Final = (ACQUIRE, RENEW, RELEASE, COMMIT, SEED)
+# KEYS pos lane   ARGV reader, position, holder, note
+KEEP_LANE: Final = """
+local holder = redis.call('HGET', KEYS[2], ARGV[1] .. '/holder') or ''
+if holder ~= ARGV[3] then return redis.error_reply('FENCED by ' .. holder) end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[1] .. '/note', ARGV[4])
+return 1
+"""
+
+# KEYS lane   ARGV reader, holder before, holder after
+TAKE_LANE: Final = """
+if (redis.call('HGET', KEYS[1], ARGV[1] .. '/holder') or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1] .. '/holder', ARGV[3])
+return 1
+"""
+
+ALL: Final = (ACQUIRE, RENEW, RELEASE, COMMIT, SEED, KEEP_LANE, TAKE_LANE)

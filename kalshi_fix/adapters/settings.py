@@ -119,6 +119,9 @@ class GatewaySettings:
     replay_cpu_percent: int = 25  # of a processor that reading and rendering them may use
     replay_waiting_max: int = 500  # messages waiting for a client: its replay pauses
     unacked_orders_max: int = 50_000  # order-to-ack times kept; more are not measured
+    lane_silent_seconds: float = 6.0  # another machine takes a lane over after so long
+    lane_raise: int = 50_000  # then numbers go up by more than is sent between two records
+    lane_repeat_seconds: float = 60.0  # and what was told so shortly before is told again
     quiet_after_ms: int = 20  # a lane that has asked for nothing for so long ...
     quiet_spacing_us: int = 1_000  # ... reads events that keep coming no more often than that
 

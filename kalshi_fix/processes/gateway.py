@@ -27,8 +27,10 @@ from kalshi_fix.adapters.roster import lane_slots
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.processes.exit_codes import CLEAN, refuse
+from kalshi_fix.processes.gateway_hold import LaneHold
 from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 from kalshi_fix.processes.gateway_machine import LaneMachine
+from kalshi_fix.processes.gateway_moving import furnish
 from kalshi_fix.processes.gateway_reader import PositionError
 from kalshi_fix.processes.gateway_state import LaneStateError
 from kalshi_fix.processes.stopping import SIGNALS, block_stop_signals
@@ -80,27 +82,65 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     with _lock(data.lane_lock(name)) as is_ours:
         if not is_ours:
             return CLEAN
-        boot = next_boot(data.lane_boot(name), first=int(time.time()))
-        try:
-            trail = open_trail(process, settings, data, metrics, log, prepare=as_text, boot=boot)
-        except (AuditError, OSError) as error:
-            return refuse(f"gateway {name}: {error}")
-        machine = LaneMachine.of(data.lane(name) / "machine.json")
-        around = Surroundings(
-            name=name,
-            boot=boot,
-            settings=settings,
-            data=data,
-            connect=store.bus,
-            append=store.impatient(settings.gateway.stalled_core_ms).bus,
-            metrics=metrics,
-            log=log,
-            machine_went_down=machine.went_down(),
-            audit=trail,
+        hold = LaneHold.of(
+            f"gateway:{name}",
+            data.lane_identity(name),
+            settings.gateway.lane_silent_seconds,
+            log,
         )
-        code = _serve(around, machine, health, log)
-        trail.stop()
-        return code
+        try:
+            is_held = _take(hold, store, settings)
+        except LaneStateError as error:
+            return refuse(f"gateway {name}: {error}")
+        return _run(name, settings, data, hold, store, metrics, health, log) if is_held else CLEAN
+
+
+def _run(  # noqa: PLR0917 - what `main` has made
+    name: str,
+    settings: Settings,
+    data: DataDir,
+    hold: LaneHold,
+    store: Store,
+    metrics: Metrics,
+    health: _Health,
+    log: Log,
+) -> int:
+    """Serves a lane that is held."""
+    before = hold.note.boot if hold.note is not None else 0
+    boot = next_boot(data.lane_boot(name), first=int(time.time()), above=before)
+    if hold.is_moved and hold.note is not None:
+        furnish(data.lane(name), hold.note)
+    process = f"gateway-{name}"
+    try:
+        trail = open_trail(process, settings, data, metrics, log, prepare=as_text, boot=boot)
+    except (AuditError, OSError) as error:
+        return refuse(f"gateway {name}: {error}")
+    machine = LaneMachine.of(data.lane(name) / "machine.json")
+    around = Surroundings(
+        name=name,
+        boot=boot,
+        settings=settings,
+        data=data,
+        connect=store.bus,
+        append=store.impatient(settings.gateway.stalled_core_ms).bus,
+        metrics=metrics,
+        log=log,
+        machine_went_down=machine.went_down(),
+        hold=hold,
+        audit=trail,
+    )
+    code = _serve(around, machine, health, log)
+    trail.stop()
+    return code
+
+
+def _take(hold: LaneHold, store: Store, settings: Settings) -> bool:
+    """Waits until no other machine serves the lane; False: told to stop before."""
+    bus = store.bus(settings.core.shards[0])
+    try:
+        return hold.take(bus, _told_to_stop)
+    finally:
+        bus.close()
 
 
 def _told_to_stop(seconds: float) -> bool:

@@ -18,6 +18,7 @@ from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.refusals import internal_error, session_reject, unavailable
 from kalshi_fix.fix.replays import ReplayRange
+from kalshi_fix.fix.tables import CHANGING_MESSAGES
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.model import Reason
@@ -26,7 +27,7 @@ from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics, reason_of
-from kalshi_fix.processes.gateway_outgoing import Outgoing
+from kalshi_fix.processes.gateway_outgoing import Outgoing, possible_repeat
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_router import Desk
 from kalshi_fix.processes.gateway_watch import CoreWatch
@@ -135,9 +136,9 @@ class Intake:
             shards = self.routes.of(made)
             command = _for_all(made, incoming) if len(shards) > 1 else made
             if incoming.message.get(43) == "Y":
-                shards = self._not_passed(incoming, shards)
+                shards, answers = self._left_of(incoming, shards)
                 if not shards:
-                    replies = [*replies, *_passed(incoming)]
+                    replies = [*replies, *answers]
                     continue
             is_new = isinstance(command, NewOrder) and not incoming.is_in_doubt
             if is_new and not self._takes_orders(shards):
@@ -159,9 +160,17 @@ class Intake:
             assert self.replay is not None, "only drop copy replays"
             self.replay(incoming, reaction.replay)
 
-    def _not_passed(self, incoming: Incoming, shards: tuple[int, ...]) -> tuple[int, ...]:
+    def _left_of(
+        self, incoming: Incoming, shards: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], list[FixMessage]]:
+        """The shards a repeat still goes to; or none, and what is said instead."""
         number, link = incoming.number, incoming.link
-        return tuple(shard for shard in shards if not link.is_passed(number, shard))
+        left = tuple(shard for shard in shards if not link.is_passed(number, shard))
+        if not left:
+            return (), _passed(incoming)
+        if left == shards and _is_unknowable(incoming):
+            return (), [possible_repeat(unavailable(incoming.message))]
+        return left, []
 
     def _send_replies(
         self, incoming: Incoming, replies: list[FixMessage], logout: str, *, is_answered: bool
@@ -244,6 +253,14 @@ class Intake:
             number=message.get(34),
             exc_info=error,
         )
+
+
+def _is_unknowable(incoming: Incoming) -> bool:
+    """Changes something, came before the lane moved here, and no shard has it: perhaps refused."""
+    message = incoming.message
+    return message.msg_type in CHANGING_MESSAGES and incoming.link.is_unknowable(
+        incoming.number, message
+    )
 
 
 def _passed(incoming: Incoming) -> list[FixMessage]:

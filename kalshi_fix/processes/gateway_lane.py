@@ -31,13 +31,14 @@ from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks, gathering_of
-from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
 from kalshi_fix.processes.gateway_gauges import LaneGauges
 from kalshi_fix.processes.gateway_guard import SessionGuard
+from kalshi_fix.processes.gateway_hold import LaneHold
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, has_told, session_view
 from kalshi_fix.processes.gateway_machine import raise_numbers
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
+from kalshi_fix.processes.gateway_moving import CALENDAR, STATE, notes_of
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
 from kalshi_fix.processes.gateway_outbox import Outbox
 from kalshi_fix.processes.gateway_outgoing import OutboxLimits, Outgoing
@@ -45,6 +46,7 @@ from kalshi_fix.processes.gateway_pulse import STALE_SECONDS, Pulse
 from kalshi_fix.processes.gateway_reader import EventReader, Spacing
 from kalshi_fix.processes.gateway_relogon import SessionReplays
 from kalshi_fix.processes.gateway_replays import replayer_of
+from kalshi_fix.processes.gateway_restart import Restart
 from kalshi_fix.processes.gateway_roster import RosterWatch
 from kalshi_fix.processes.gateway_router import Router
 from kalshi_fix.processes.gateway_shell import Shell
@@ -75,6 +77,7 @@ class Surroundings:
     log: Log
     dictionary: Path = DICTIONARY
     machine_went_down: bool = False  # the session stores may have lost their ends
+    hold: LaneHold | None = None  # None: no other machine can serve the lane
     audit: Recorder = UNRECORDED
 
 
@@ -88,7 +91,8 @@ class Lane:
         self._shards = around.settings.core.shards
         self._metrics = GatewayMetrics(around.metrics, around.settings, around.name)
         self._acks = AckTimes(self._limits.unacked_orders_max)
-        self._state = LaneState.load(around.data.lane(around.name) / "sessions.json")
+        lane = around.data.lane(around.name)
+        self._state = LaneState.load(lane / STATE)
         self._sessions = [s for s in around.settings.sessions if s.lane == around.name]
         self._views = {session.name: session_view(session) for session in self._sessions}
         self._roster = RosterWatch(self._sessions, around.data, self._log)
@@ -102,8 +106,7 @@ class Lane:
             backlog=lambda session: self.links[session].outbox.backlog(),
             is_told=lambda session, cl_ord_id: has_told(self.links.get(session), cl_ord_id),
         )
-        gathered = around.data.lane(around.name) / "gathered"
-        self._gathering = gathering_of(self._desks, gathered, len(self._shards))
+        self._gathering = gathering_of(self._desks, lane / "gathered", len(self._shards))
         self.links: dict[str, Link] = {}
         self._arrivals = Arrivals(self._limits.arrival_seconds, self._limits.end_seconds)
         self._books = [ConfirmedBook(self.links, index) for index in range(len(self._shards))]
@@ -127,9 +130,11 @@ class Lane:
         self.links.update({session.name: self._link(session) for session in self._sessions})
         if around.machine_went_down:
             raise_numbers(self._engine, self.links.values(), around.data.fix_store(around.name))
-        path = around.data.lane(around.name) / "calendar.json"
+        self._notes = notes_of(
+            around.hold, around.boot, lane, self.links, self._engine, around.settings
+        )
         self._calendars = SessionCalendars(
-            self.links, around.settings, path, self._process, self._engine, self._log
+            self.links, around.settings, lane / CALENDAR, self._process, self._engine, self._log
         )
         self._opener = self._build_opener()
         self._routers = [self._router(index) for index in range(len(self._shards))]
@@ -154,31 +159,22 @@ class Lane:
             BusError: the store cannot be read; may be called again.
             PositionError: the store lost events this lane has read.
         """
-        doubtful = self._around.machine_went_down
-        replay_the_rest(self.links, self._log)
-        places = [watch.bus.positions().get(self._process.name) for watch in self._watches]
-        self._pulse.recorded = [recorded.number if recorded else 0 for recorded in places]
-        if self._gathering is not None:
-            self._gathering.restore(self._pulse.recorded, self._log)
-        for index, shard in enumerate(self._shards):
-            router = self._routers[index]
-            recorded, position = places[index], self._pulse.recorded[index]
-            take_up(self.links, self._state, shard, position)
-            router.recovery = already_sent(
-                self.links,
-                self._state,
-                shard,
-                self._around.data.fix_store(self._around.name),
-                recorded_at=recorded.at if recorded else 0,
-                limits=self._limits,
-                shards=len(self._shards),
-            )
-            router.is_doubtful = doubtful
-            if doubtful:
-                router.recovery.forget_sent()
-            done = self._readers[index].catch_up(position)
-            router.recovery, router.is_doubtful = None, False
-            self._log.info("recovered", shard=shard, position=position, events_until=done)
+        Restart(
+            links=self.links,
+            state=self._state,
+            shards=self._shards,
+            reader=self._process.name,
+            watches=self._watches,
+            routers=self._routers,
+            readers=self._readers,
+            pulse=self._pulse,
+            gathering=self._gathering,
+            store=self._around.data.fix_store(self._around.name),
+            limits=self._limits,
+            is_doubtful=self._around.machine_went_down,
+            notes=self._notes,
+            log=self._log,
+        ).run()
 
     def start(self) -> None:
         """Opens for business; after `recover`."""
@@ -379,6 +375,7 @@ class Lane:
             calendars=self._calendars,
             roster=self._roster,
             gathering=self._gathering,
+            notes=self._notes,
             metrics=self._metrics,
             log=self._log,
         )

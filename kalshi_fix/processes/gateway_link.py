@@ -43,6 +43,7 @@ class Link:
     was_opened: bool = False  # since this process started
     saw_logout: bool = False  # on the present connection
     said_logout: bool = False  # the client, on the present connection
+    past_is_unknown: bool = False  # the lane came from a machine whose refusals nobody knows
     is_asked: bool = False  # by a TestRequest, and has not answered yet
     ends_itself: bool = False  # the engine is about to close the connection of its own accord
     received_at: float = 0.0  # its last application message, monotonic
@@ -75,6 +76,15 @@ class Link:
     def is_in_doubt(self, number: int, message: FixMessage) -> bool:
         """Whether the process before this one may have passed it on: it is never refused then."""
         return message.get(43) == "Y" and number < self.in_doubt_below
+
+    def is_unknowable(self, number: int, message: FixMessage) -> bool:
+        """Whether it may have been refused before the lane moved: it must never be taken then."""
+        return self.past_is_unknown and self.is_in_doubt(number, message)
+
+    def is_stranger(self) -> bool:
+        """Whether there may still come what the machine before has refused."""
+        is_known = self.in_doubt_below >= 0 and self.progress.confirmed() >= self.in_doubt_below - 1
+        return self.past_is_unknown and not is_known
 
     def start_epoch(
         self, epochs: tuple[int, ...], confirmed: int, high_waters: tuple[int, ...], *, is_new: bool

@@ -201,7 +201,10 @@ class SessionOpener:
         if is_reset and link.replays is not None:
             self._begin_anew(link, link.replays, answers)
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
-            self._engine.expect_incoming(link.name, confirmed + 1)
+            if link.past_is_unknown:  # and so is how far the engine of another machine was
+                self._engine.set_numbers(link.name, confirmed + 1, 0)
+            else:
+                self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True
         return self._admitted(link, answers[0].connection)
 

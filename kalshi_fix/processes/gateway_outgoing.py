@@ -28,7 +28,12 @@ class Outgoing:
 
     def may_be_repeat(self) -> None:
         """Says that the client may have been told before (97=Y)."""
-        self.message = FixMessage(self.message.msg_type, [(97, "Y"), *self.message.fields])
+        self.message = possible_repeat(self.message)
+
+
+def possible_repeat(message: FixMessage) -> FixMessage:
+    """The same with PossResend."""
+    return FixMessage(message.msg_type, [(97, "Y"), *message.fields])
 
 
 WAKE: Final = Outgoing(FixMessage("", ()))  # only has the writer look round

@@ -7,10 +7,11 @@ the way of an order waits for it.
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from kalshi_fix.adapters.acceptor import Acceptor
-from kalshi_fix.adapters.bus import BusError
+from kalshi_fix.adapters.bus import BusError, FencedError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.messages.commands import GatewayAlive
 from kalshi_fix.processes.gateway_acks import AckTimes
@@ -18,6 +19,7 @@ from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_marks import LaneNotes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_reader import EventReader
 from kalshi_fix.processes.gateway_roster import RosterWatch
@@ -45,6 +47,7 @@ class Pulse:
         calendars: SessionCalendars,
         roster: RosterWatch,
         gathering: SavedGathering | None,
+        notes: LaneNotes | None,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
@@ -58,6 +61,7 @@ class Pulse:
         self._calendars = calendars
         self._roster = roster
         self._gathering = gathering
+        self._notes = notes
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
@@ -75,7 +79,10 @@ class Pulse:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(seconds)
-        self.record_positions()
+        with suppress(FencedError):  # the lane has moved: there is nothing to add
+            self.record_positions()
+        if self._notes is not None:
+            self._notes.hold.release(self._watches[0].bus)
 
     def poll(self) -> None:
         """One look at every shard's core."""
@@ -97,14 +104,23 @@ class Pulse:
         return max(found, self.recorded[shard])
 
     def record_positions(self) -> None:
-        """Writes them to the bus; a store that is away gets them later."""
+        """Writes them to the bus; a store that is away gets them later.
+
+        Raises:
+            FencedError: another machine serves the lane now.
+        """
         positions = [self.position(shard) for shard in range(len(self._watches))]
         if self._gathering is not None:
             self._gathering.save(self.recorded)
+        lane = self._notes.record(positions) if self._notes is not None else None
         for shard, watch in enumerate(self._watches):
             number = positions[shard]
+            record = None if shard else lane
             try:
-                watch.bus.set_position(self._process.name, number, time.time_ns())
+                watch.bus.set_position(self._process.name, number, time.time_ns(), record)
+            except FencedError:
+                self._log.critical("lane_lost", shard=watch.bus.shard)
+                raise
             except BusError as error:
                 self._log.info("position_not_recorded", shard=watch.bus.shard, error=str(error))
                 continue

@@ -66,14 +66,18 @@ class EventReader:
         """Number of the last event that a client may have been told of."""
         return max(self.done, self._router.newest)
 
-    def catch_up(self, position: int) -> int:
-        """Delivers what is there since ``position``; returns the last event's number.
+    def catch_up(self, position: int, since: int) -> int:
+        """Delivers what is there since ``since``; returns the last event's number.
+
+        Args:
+            position: The event up to which this lane has read.
+            since: That, or before it, to read again.
 
         Raises:
             BusError: the store cannot be read; may be called again.
             PositionError: the store lost events this lane has read.
         """
-        self.done = max(self.done, position)
+        self.done = max(self.done, since)
         newest = self._bus.last_event()
         end = int(newest.id.partition("-")[0]) if newest else 0
         if end < position:

@@ -60,6 +60,7 @@ class AlreadySent:
     resets: Mapping[str, int]  # session -> the event from which on it has to be told
     are_gathered: bool = False  # answers of several shards went out as one
     again: Mapping[str, int] = field(factory=dict)  # session -> below it: told again (97=Y)
+    told: Mapping[str, int] = field(factory=dict)  # session -> up to it: told by another machine
     _done: set[str] = field(factory=set)
 
     @classmethod
@@ -84,7 +85,7 @@ class AlreadySent:
 
     def was_sent(self, session: str, message: FixMessage, number: int) -> bool:
         """True also for what a new epoch has made history."""
-        if number < self.resets.get(session, 0):
+        if number < self.resets.get(session, 0) or number <= self.told.get(session, 0):
             return True
         tail = self.tails.get(session)
         text = content(message)

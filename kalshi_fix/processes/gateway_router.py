@@ -60,6 +60,7 @@ class Router:
     recovery: AlreadySent | None = None  # while events may have been rendered before
     newest: int = 0  # number of the last event whose delivery has begun
     read_at: float = 0.0  # when what is being delivered came from the store, monotonic seconds
+    told_again_until: int = 0  # events that an earlier process has carried out, told again
     is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
     _own: dict[type[Any], Callable[[Any], None]] = field(init=False)
     _desks_of: dict[type[Any], tuple[Desk, ...]] = field(init=False, factory=dict)
@@ -169,6 +170,8 @@ class Router:
         link = self.links.get(event.session)
         latest = self.state.latest(self.shard, event.session)
         if link is None or self.shard_index or (latest and latest.number > event.number):
+            return
+        if event.number <= self.told_again_until:
             return
         self.log.info("session_managed", session=link.name, action=event.action)
         if event.action == "logout":

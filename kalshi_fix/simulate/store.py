@@ -17,6 +17,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     BusError,
     Entry,
+    LaneRecord,
     Offset,
     OutcomeUnknownError,
     Position,
@@ -205,9 +206,19 @@ class SimulatedBus:
         found: Entry | None = self._ask(self._server.last_event)
         return found
 
-    def set_position(self, reader: str, number: int, at: int) -> None:
+    def set_position(
+        self, reader: str, number: int, at: int, lane: LaneRecord | None = None
+    ) -> None:
         """See `Bus`."""
-        self._write("position", partial(self._server.set_position, reader, number, at))
+        self._write("position", partial(self._server.set_position, reader, number, at, lane))
+
+    def lane(self, reader: str) -> LaneRecord:
+        """See `Bus`; at once, so that seeds from before there were records mean what they did."""
+        return self._server.lane(reader)
+
+    def take_lane(self, reader: str, before: str, after: str) -> bool:
+        """See `Bus`; at once as well."""
+        return self._server.take_lane(reader, before, after)
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""

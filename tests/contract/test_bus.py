@@ -12,6 +12,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     Entry,
     FencedError,
+    LaneRecord,
     Offset,
     Position,
     ShardState,
@@ -187,6 +188,29 @@ def test_positions_are_kept_per_reader(bus: Bus) -> None:
         "gateway:gw1": Position(20, 3_000),
         "marketdata": Position(4, 2_000),
     }
+
+
+def test_a_lane_is_taken_from_whom_it_is_said_to_be_and_from_nobody_else(bus: Bus) -> None:
+    reader = "gateway:gw1"
+    assert bus.lane(reader) == LaneRecord("", b"")
+    assert bus.take_lane(reader, "", "a")
+    assert not bus.take_lane(reader, "", "b")
+    assert bus.take_lane(reader, "a", "b")
+    assert bus.lane(reader).holder == "b"
+    assert bus.lane("gateway:gw2") == LaneRecord("", b"")
+
+
+def test_only_the_holder_of_a_lane_records_its_position_and_its_note(bus: Bus) -> None:
+    reader = "gateway:gw1"
+    assert bus.take_lane(reader, "", "a")
+    bus.set_position(reader, 7, 1_000, LaneRecord("a", b"of a"))
+    assert bus.take_lane(reader, "a", "b")
+    with pytest.raises(FencedError):
+        bus.set_position(reader, 8, 2_000, LaneRecord("a", b"late"))
+    assert bus.positions() == {reader: Position(7, 1_000)}
+    assert bus.lane(reader) == LaneRecord("b", b"of a")
+    bus.set_position(reader, 9, 3_000, LaneRecord("b", b"\x00of b\xff"))
+    assert bus.lane(reader) == LaneRecord("b", b"\x00of b\xff")
 
 
 def test_trimming_drops_what_lies_before_and_nothing_else(bus: Bus) -> None:
