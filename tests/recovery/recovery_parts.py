@@ -81,9 +81,10 @@ def send_order(
     force: str = "1",
     quantity: str = "10",
     group: str = "",
+    name: str = "",
 ) -> str:
     """A limit order; returns its ClOrdID."""
-    name = f"o{time.time_ns():x}"
+    name = name or f"o{time.time_ns():x}"
     terms = [(55, symbol), (54, side), (60, utc_now()), (38, quantity), (40, "2"), (44, price)]
     extra = [(526, group)] if group else []
     session.send([(35, "D"), (11, name), *terms, (59, force), *extra])
