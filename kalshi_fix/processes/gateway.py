@@ -84,12 +84,13 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
             return CLEAN
         hold = LaneHold.of(
             f"gateway:{name}",
+            store.bus(settings.core.shards[0]),
             data.lane_identity(name),
             settings.gateway.lane_silent_seconds,
             log,
         )
         try:
-            is_held = _take(hold, store, settings)
+            is_held = hold.take(_told_to_stop)
         except LaneStateError as error:
             return refuse(f"gateway {name}: {error}")
         return _run(name, settings, data, hold, store, metrics, health, log) if is_held else CLEAN
@@ -132,15 +133,6 @@ def _run(  # noqa: PLR0917 - what `main` has made
     code = _serve(around, machine, health, log)
     trail.stop()
     return code
-
-
-def _take(hold: LaneHold, store: Store, settings: Settings) -> bool:
-    """Waits until no other machine serves the lane; False: told to stop before."""
-    bus = store.bus(settings.core.shards[0])
-    try:
-        return hold.take(bus, _told_to_stop)
-    finally:
-        bus.close()
 
 
 def _told_to_stop(seconds: float) -> bool:

@@ -6,7 +6,7 @@ waits until the holder is silent or has stopped; from then on the holder can rec
 ends as soon as it tries. Knows no session rule and compares no clocks.
 """
 
-import secrets
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,6 @@ from kalshi_fix.adapters.logs import Log
 from kalshi_fix.processes.gateway_state import LaneStateError
 
 _LOOK_SECONDS: Final = 0.2
-_IDENTITY_BYTES: Final = 8
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -46,30 +45,30 @@ class LaneHold:
     """This process's hold on a lane; ``note`` is that of the process before it, once taken."""
 
     reader: str  # the lane's gateway, as in ``pos``
+    bus: Bus  # of the first shard, which keeps the record; for the main thread
     identity: str  # of this lane's directory
     silent_seconds: float
     log: Log
     note: Note | None = None
 
     @classmethod
-    def of(cls, reader: str, path: Path, silent_seconds: float, log: Log) -> "LaneHold":
+    def of(cls, reader: str, bus: Bus, path: Path, silent_seconds: float, log: Log) -> "LaneHold":
         """Of the directory whose identity stands in the file ``path``; a new one is given one."""
         if not path.exists():
             fresh = path.with_suffix(".new")
-            fresh.write_text(secrets.token_hex(_IDENTITY_BYTES))
+            fresh.write_text(f"{platform.node()}-{time.time_ns()}")
             fresh.replace(path)
-        return cls(reader, path.read_text(), silent_seconds, log)
+        return cls(reader, bus, path.read_text(), silent_seconds, log)
 
     @property
     def is_moved(self) -> bool:
         """Whether the lane was last served from another directory."""
         return self.note is not None and self.note.directory != self.identity
 
-    def take(self, bus: Bus, told_to_stop: Callable[[float], bool]) -> bool:
+    def take(self, told_to_stop: Callable[[float], bool]) -> bool:
         """Waits for the lane and takes it. False: told to stop before.
 
         Args:
-            bus: Of the first shard, which keeps the record.
             told_to_stop: Waits so many seconds; True if the process has to end.
 
         Raises:
@@ -79,17 +78,17 @@ class LaneHold:
         place: Position | None = None
         while True:
             try:
-                found = bus.lane(self.reader)
+                found = self.bus.lane(self.reader)
                 if found.holder in {"", self.identity}:
-                    if bus.take_lane(self.reader, found.holder, self.identity):
+                    if self.bus.take_lane(self.reader, found.holder, self.identity):
                         return self._taken(found)
                     continue
-                now_at = bus.positions().get(self.reader)
+                now_at = self.bus.positions().get(self.reader)
                 if (seen, place) != (found, now_at):
                     seen, place, since = found, now_at, time.monotonic()
                 elif time.monotonic() - since < self.silent_seconds:
                     pass
-                elif bus.take_lane(self.reader, found.holder, self.identity):
+                elif self.bus.take_lane(self.reader, found.holder, self.identity):
                     return self._taken(found)
             except BusError as error:
                 self.log.warning("store_not_reachable", error=str(error))
@@ -110,9 +109,9 @@ class LaneHold:
         """For the store; it refuses it once the lane has moved on."""
         return LaneRecord(self.identity, msgspec.msgpack.encode(note))
 
-    def release(self, bus: Bus) -> None:
+    def release(self) -> None:
         """After a clean stop nobody need wait. A store that is away keeps the hold."""
         try:
-            bus.take_lane(self.reader, self.identity, "")
+            self.bus.take_lane(self.reader, self.identity, "")
         except BusError as error:
             self.log.info("lane_not_released", error=str(error))

@@ -83,8 +83,9 @@ class Link:
 
     def is_stranger(self) -> bool:
         """Whether there may still come what the machine before has refused."""
-        is_known = self.in_doubt_below >= 0 and self.progress.confirmed() >= self.in_doubt_below - 1
-        return self.past_is_unknown and not is_known
+        if not self.past_is_unknown:
+            return False
+        return self.in_doubt_below < 0 or self.progress.confirmed() < self.in_doubt_below - 1
 
     def start_epoch(
         self, epochs: tuple[int, ...], confirmed: int, high_waters: tuple[int, ...], *, is_new: bool

@@ -82,7 +82,7 @@ class Pulse:
         with suppress(FencedError):  # the lane has moved: there is nothing to add
             self.record_positions()
         if self._notes is not None:
-            self._notes.hold.release(self._watches[0].bus)
+            self._notes.hold.release()
 
     def poll(self) -> None:
         """One look at every shard's core."""
