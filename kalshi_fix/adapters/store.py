@@ -110,8 +110,8 @@ class Store:
             address, self.url, settings.connect_timeout_ms, settings.socket_timeout_ms
         )
 
-    def _first_answer(self, *request: str) -> list[Any]:
-        """The answer of the first of the URL's servers that gives one."""
+    def _first_answer(self, *request: str) -> tuple[Address, list[Any]]:
+        """The first of the URL's servers that gives an answer, and the answer."""
         fault = "no address"
         for address in self.url.addresses:
             try:
@@ -127,12 +127,13 @@ class Store:
             finally:
                 connection.close()
             if answer:
-                return answer
+                return address, answer
             fault = f"store {address}: knows no {request[-1]}"
         raise BusDownError(fault)
 
     def _master(self) -> Connection:
-        host, port = self._first_answer("SENTINEL", "get-master-addr-by-name", self.url.master)
+        request = ("SENTINEL", "get-master-addr-by-name", self.url.master)
+        _, (host, port) = self._first_answer(*request)
         connection = self._open(Address(host=host.decode(), port=int(port)))
         role = connection.call("ROLE")[0]
         if role != b"master":
@@ -142,9 +143,11 @@ class Store:
 
     def _slot_owner(self, shard: str) -> Connection:
         slot = _slot(shard.encode())
-        for first, last, owner, *_ in self._first_answer("CLUSTER", "SLOTS"):
+        asked, ranges = self._first_answer("CLUSTER", "SLOTS")
+        for first, last, owner, *_ in ranges:
             if first <= slot <= last:
-                return self._open(Address(host=owner[0].decode(), port=int(owner[1])))
+                host = owner[0].decode() if owner[0] else asked.host  # none: where it was asked
+                return self._open(Address(host=host, port=int(owner[1])))
         raise BusDownError(f"store {self.url}: no server holds slot {slot} of shard {shard}")
 
     def _settings_fault(self, connection: Connection) -> str:

@@ -175,3 +175,8 @@ def test_cluster_sends_each_shard_to_the_owner_of_its_slot(start: Start) -> None
         connection.close()
         bus.close()
     assert set(owners.values()) == {first, second}
+    ask(first, "CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    for shard, owner in owners.items():  # its answer names ports alone
+        connection = store.connect(shard)
+        assert connection.address.port == owner
+        connection.close()

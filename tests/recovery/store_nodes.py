@@ -1,5 +1,6 @@
 """Store servers on loopback, as an operator would run them beside the exchange."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -68,6 +69,14 @@ class Nodes:
         server = self._running.pop(port)
         server.kill()
         server.wait()
+
+    def stall(self, port: int) -> None:
+        """SIGSTOP: its connections stay."""
+        self._running[port].send_signal(signal.SIGSTOP)
+
+    def go_on(self, port: int) -> None:
+        """SIGCONT."""
+        self._running[port].send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """Ends all."""
