@@ -5,9 +5,11 @@ is typed becomes a message in ``cli_client_requests``, what is shown in ``cli_cl
 """
 
 import contextlib
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -66,6 +68,7 @@ class Target:
     port: int
     password: str
     shift: int  # of all ports against the default ones
+    tls: ssl.SSLContext | None
 
     def identity(self, role: Role) -> Identity:
         """Who logs on for a role: the same firm's session of that role."""
@@ -94,15 +97,36 @@ def client(
         str | None,
         typer.Option(envvar=PASSWORD_VARIABLE, help="Default: that of the demo firms."),
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS.")] = False,
+    ca: Annotated[
+        Path | None, typer.Option(help="Whose certificates to trust; default: the system's.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Client certificate in PEM, with its key.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, if in a file of its own.")] = None,
 ) -> None:
     """An interactive FIX client: logon, buy, sell, cancel, replace, status, book."""
-    target = _target(session, host, port, password)
+    context = _tls(ca, certificate, key) if tls or ca or certificate else None
+    target = _target(session, host, port, password, context)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     shell = Shell(target, Screen(client_dictionary(), interactive=interactive))
     raise typer.Exit(shell.run(_typed(shell.screen, session) if interactive else sys.stdin))
 
 
-def _target(session: str, host: str, port: int | None, password: str | None) -> Target:
+def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise typer.BadParameter(str(error), param_hint="--ca, --certificate, --key") from error
+    return context
+
+
+def _target(
+    session: str, host: str, port: int | None, password: str | None, tls: ssl.SSLContext | None
+) -> Target:
     firm, _, suffix = session.rpartition("-")
     if suffix not in set(Role) or not firm:
         raise typer.BadParameter(
@@ -118,6 +142,7 @@ def _target(session: str, host: str, port: int | None, password: str | None) -> 
         port=port if port is not None else standard,
         password=password or f"demo-{firm.rstrip('0123456789').lower()}",
         shift=(port if port is not None else standard) - standard,
+        tls=tls,
     )
 
 
@@ -224,7 +249,7 @@ class Shell:
         if link is None or link.ended:
             target = self._target
             link = self._links[role] = Link.open(
-                target.host, target.port_of(role), target.identity(role), self._arrived
+                target.host, target.port_of(role), target.identity(role), self._arrived, target.tls
             )
         return link
 

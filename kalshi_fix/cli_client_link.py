@@ -1,5 +1,6 @@
 """One FIX connection of the interactive client: a thread that receives, and waiting for answers."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,10 +31,15 @@ class Link:
 
     @classmethod
     def open(
-        cls, host: str, port: int, identity: Identity, on_message: Callable[[FixMessage], None]
+        cls,
+        host: str,
+        port: int,
+        identity: Identity,
+        on_message: Callable[[FixMessage], None],
+        tls: ssl.SSLContext | None = None,
     ) -> "Link":
         """Connects and logs on. Raises OSError or SessionError."""
-        return cls(FixClient.open(host, port, identity), on_message)
+        return cls(FixClient.open(host, port, identity, tls=tls), on_message)
 
     def _run(self) -> None:
         reason = "logged out"

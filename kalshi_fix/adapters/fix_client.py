@@ -1,10 +1,12 @@
-"""A FIX client on a TCP connection: `FixSession` with a socket and a clock.
+"""A FIX client on a TCP or TLS connection: `FixSession` with a socket and a clock.
 
-One thread receives; any thread may send. Knows the session, not what messages mean.
+One thread receives; any thread may send. A TLS socket is touched under the lock only: its reading
+and its writing share state. Knows the session, not what messages mean.
 """
 
 import select
 import socket
+import ssl
 import threading
 import time
 from typing import Final, Self
@@ -26,17 +28,26 @@ class FixClient:
         self._early: list[FixMessage] = []  # came together with the Logon's answer
 
     @classmethod
-    def open(cls, host: str, port: int, identity: Identity, timeout_seconds: float = 5.0) -> Self:
+    def open(
+        cls,
+        host: str,
+        port: int,
+        identity: Identity,
+        timeout_seconds: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> Self:
         """Connects and logs on.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: nobody listens there, or not whom the certificate should name.
             SessionError: the Logon was refused (with the reason) or not answered in time.
         """
         connection = socket.create_connection((host, port), timeout_seconds)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = cls(connection, FixSession(identity))
         try:
+            if tls is not None:
+                connection = tls.wrap_socket(connection, server_hostname=host)
+            client = cls(connection, FixSession(identity))
             client._log_on(timeout_seconds)
         except BaseException:
             connection.close()
@@ -107,13 +118,30 @@ class FixClient:
 
     def _read(self, timeout_seconds: float) -> bytes:
         try:
-            readable, _, _ = select.select([self._socket], [], [], timeout_seconds)
-            if not readable:
-                return b""
-            data = self._socket.recv(_READ_BYTES)
+            if not self._is_buffered():
+                readable, _, _ = select.select([self._socket], [], [], timeout_seconds)
+                if not readable:
+                    return b""
+            data = self._take()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""  # a part of a TLS record, or none for us
         except (OSError, ValueError) as error:  # ValueError: closed by another thread
             raise SessionError(f"the connection broke: {error}") from error
         return data or self._closed()
+
+    def _is_buffered(self) -> bool:
+        """Whether TLS has read more from the socket than it gave away."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    def _take(self) -> bytes:
+        """What is there, without waiting."""
+        with self._lock:
+            timeout = self._socket.gettimeout()
+            self._socket.setblocking(False)
+            try:
+                return self._socket.recv(_READ_BYTES)
+            finally:
+                self._socket.settimeout(timeout)
 
     def _closed(self) -> bytes:
         """The other side closed the connection: as agreed, or not."""
