@@ -67,7 +67,7 @@ class Session:
         firm = self.sender.split("-", maxsplit=1)[0].rstrip("0123456789").lower()
         credentials = f"553={self.sender}|554=demo-{firm}"
         self.connection.sendall(
-            self._frame("A", f"98=0|108={LOGON_HEARTBEAT_SECONDS}|141=Y|{credentials}")
+            self.message("A", f"98=0|108={LOGON_HEARTBEAT_SECONDS}|141=Y|{credentials}")
         )
         answer = self.connection.recv(RECEIVE_BYTES)
         if b"\x0135=A\x01" not in answer:
@@ -86,12 +86,13 @@ class Session:
             order = f"{run}{number}"
             price = PRICES[number % len(PRICES)]
             at = utc_now()
-            yield self._frame(
+            yield self.message(
                 "D", f"11={order}|55={self.symbol}|54=1|38=10|40=2|44={price}|60={at}"
             )
-            yield self._frame("F", f"11={order}c|41={order}|55={self.symbol}|54=1|60={at}")
+            yield self.message("F", f"11={order}c|41={order}|55={self.symbol}|54=1|60={at}")
 
-    def _frame(self, msg_type: str, body: str) -> bytes:
+    def message(self, msg_type: str, body: str) -> bytes:
+        """A message of this session, with its next number."""
         header = f"35={msg_type}|49={self.sender}|56={self.target}|34={self.sequence}"
         self.sequence += 1
         return frame(f"{header}|52={utc_now()}|{body}")

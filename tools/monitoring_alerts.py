@@ -38,7 +38,10 @@ SYMPTOMS: Final = (
     ),
     Alert(
         name="SessionDownInHours",
-        expr="fixgw_session_expected == 1 and on (session) fixgw_session_up == 0",
+        expr=(
+            "(fixgw_session_expected == 1 and on (session) fixgw_session_up == 0) "
+            "unless on () max(core_maintenance) == 1"
+        ),
         severity="{{ $labels.severity }}",
         hold="60s",
         summary="Session {{ $labels.session }} should be logged on and is not",
@@ -51,6 +54,9 @@ SYMPTOMS: Final = (
         quiet={
             'fixgw_session_expected{session="A",severity="page"}': "0x60",
             'fixgw_session_up{session="A"}': "0x60",
+            'fixgw_session_expected{session="B",severity="page"}': "1x60",
+            'fixgw_session_up{session="B"}': "1x20 0x40",
+            "core_maintenance": "0x20 1x40",
         },
         labels={"session": "A", "severity": "page"},
     ),
@@ -163,6 +169,26 @@ CAUSES: Final = (
         row="Store",
         fires=_constant("store_log_write_ok", 0),
         quiet={"store_log_write_ok": "1x60", "core_archive_errors_total": "3x60"},
+    ),
+    Alert(
+        name="StoreMemory",
+        expr="store_used_memory_bytes > 0.8 * (store_memory_limit_bytes > 0)",
+        severity="ticket",
+        hold="1m",
+        summary="The store of shard {{ $labels.shard }} uses more than 80 % of the memory it may",
+        page="alert-store-not-writing",
+        row="Store",
+        fires={
+            'store_used_memory_bytes{shard="s0"}': "90x60",
+            'store_memory_limit_bytes{shard="s0"}': "100x60",
+        },
+        quiet={
+            'store_used_memory_bytes{shard="s0"}': "90x60",
+            'store_memory_limit_bytes{shard="s0"}': "0x60",
+            'store_used_memory_bytes{shard="s1"}': "70x60",
+            'store_memory_limit_bytes{shard="s1"}': "100x60",
+        },
+        labels={"shard": "s0"},
     ),
     Alert(
         name="CoreStopped",

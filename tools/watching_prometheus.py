@@ -88,8 +88,10 @@ class Prometheus:
         except AssertionError:
             raise AssertionError(f"did not fire: {wanted}; fire: {self.firing()}") from None
 
-    def see_quiet(self) -> None:
-        """Waits for a moment at which nothing fires, which proves it of every cause that lasts.
+    def see_quiet(self, *names: str) -> None:
+        """Waits for a moment at which none of these fires, or none at all.
+
+        That proves it of everything that lasts, on a machine that may stumble.
 
         Raises:
             AssertionError: something goes on firing.
@@ -98,7 +100,8 @@ class Prometheus:
 
         def look() -> bool:
             answer = self.ask("alerts")
-            seen.append(self.firing())
+            fires = self.firing()
+            seen.append(fires & set(names) if names else fires)
             return answer is not None and not seen[-1]
 
         try:

@@ -128,11 +128,16 @@ class StreamArchive:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Closes the file; `open` goes on."""
-        if self._file is not None:
-            self.sync()
-            self._file.close()
-            self._file = None
+        """Closes the file, whatever happens; `open` goes on.
+
+        Raises:
+            OSError: the disk; what was appended since the last `sync` may be lost.
+        """
+        file, self._file = self._file, None
+        if file is not None:
+            with file:
+                file.flush()
+                os.fsync(file.fileno())
 
     def segments(self) -> list[Path]:
         """The files, oldest first."""

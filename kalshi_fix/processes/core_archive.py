@@ -7,6 +7,7 @@ connection of its own; an ex-leader that lags behind can only archive and trim t
 
 import fcntl
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -68,12 +69,17 @@ class Archive:
         return True
 
     def close(self) -> None:
-        """Lets another core write."""
-        self.commands.close()
-        self.events.close()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Lets another core write, whatever happens.
+
+        Raises:
+            OSError: the disk; what was archived last may be lost.
+        """
+        lock, self._lock = self._lock, None
+        with ExitStack() as closed:
+            if lock is not None:
+                closed.callback(lock.close)
+            closed.callback(self.events.close)
+            closed.callback(self.commands.close)
 
     @property
     def is_open(self) -> bool:
@@ -154,7 +160,11 @@ class Archivist:
             self._is_failing = True
 
     def _close(self, *, in_order: bool = False) -> None:
-        self._archive.close()
+        try:
+            self._archive.close()
+        except OSError as error:  # a full disk again; it is read and archived anew
+            if not self._is_failing:
+                self._log.error("archive_not_closed", error=str(error))
         if self._chain is not None:
             try:
                 self._chain.close(in_order=in_order)

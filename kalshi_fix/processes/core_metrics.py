@@ -71,6 +71,10 @@ class ExchangeGauges:
     def __init__(self, metrics: Metrics) -> None:
         self._open_orders = metrics.gauge("core_orders_open", "Orders resting in the books [any]")
         self._books = metrics.gauge("core_books", "Markets of the shard [any]")
+        self._maintenance = metrics.gauge(
+            "core_maintenance",
+            "1 in a maintenance window or a drain: nobody is to be logged on [any]",
+        )
         self._imbalance = metrics.gauge(
             "core_ledger_imbalance_cents", "Cash, pot and fees minus deposits [exactly 0]"
         )
@@ -80,5 +84,6 @@ class ExchangeGauges:
         state, ledger = exchange.state, exchange.state.ledger
         self._open_orders.set(sum(firm.open_orders for firm in state.firms.values()))
         self._books.set(len(state.markets))
+        self._maintenance.set(state.draining or state.maintenance_begun)
         imbalance = ledger.cash + ledger.pot + ledger.fees - ledger.deposited
         self._imbalance.set(imbalance * 100 / MONEY_UNIT)

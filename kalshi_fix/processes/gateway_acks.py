@@ -10,12 +10,20 @@ from typing import Any, Final
 
 from attrs import define
 
+from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.messages import events as e
 
 Key = tuple[str, str]  # session, and the id its answer has
 ORDERS: Final = frozenset({"D", "F", "G"})
-# questions the exchange answers -> the tag that comes back
-ANSWERED_BY: Final = {"D": 11, "F": 11, "G": 11, "q": 11, "H": 790, "AF": 584, "AN": 710, "BB": 909}
+# what the exchange answers -> the tags of which the first that is there comes back
+_ANSWERED_BY: Final[dict[str, tuple[int, ...]]] = {
+    **dict.fromkeys(("D", "F", "G", "q"), (11,)),
+    "H": (790, 11),
+    "AF": (584,),
+    "AN": (710,),
+    "BB": (909,),
+    "UOG": (34,),
+}
 UNANSWERED_SECONDS: Final = 600.0  # then nobody waits any more, and it counts as our error
 
 _cl_ord_id: Final = attrgetter("cl_ord_id")
@@ -27,7 +35,8 @@ _ID_OF: Final[dict[type, Callable[[Any], str]]] = {
     e.OrderRejected: _cl_ord_id,
     e.CancelRejected: _cl_ord_id,
     e.MassCanceled: _cl_ord_id,
-    e.StatusReported: _request_id,
+    e.StatusReported: lambda event: event.request_id or event.cl_ord_id,
+    e.OrderGroupChanged: lambda event: str(event.seq),
     e.PositionsReported: _request_id,
     e.CollateralReported: _request_id,
 }
@@ -44,6 +53,15 @@ class Request:
     read_at: float = 0.0  # its answer, from the store
     answered_at: float = 0.0  # handed to the engine
     reason: str = ""  # of its refusal
+
+
+def identity_of(message: FixMessage) -> str:
+    """What the first answer to a request will have; empty where none is timed."""
+    for tag in _ANSWERED_BY.get(message.msg_type, ()):
+        found = message.get(tag)
+        if found:
+            return found
+    return ""
 
 
 class AckTimes:

@@ -90,6 +90,7 @@ class SessionCalendars:
         """A session has another calendar, or none any more; that one's next close is its first."""
         self._sessions.pop(settings.name, None)
         self._done.pop(settings.name, None)
+        self._links[settings.name].is_closed = False
         self._follow(self._links[settings.name], settings)
         self._save()
         self._log.info("calendar_changed", session=settings.name, calendar=settings.calendar)
@@ -108,6 +109,7 @@ class SessionCalendars:
         for name, session in self._sessions.items():
             if at >= session.window.until:
                 session.window = session.calendar.window(at)
+            session.link.is_closed = session.window.is_closed
             if self._done[name] < session.window.closed_at:
                 self._close(name, session, at)
             elif at >= session.window.closes_at - session.calendar.warning:

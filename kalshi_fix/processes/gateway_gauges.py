@@ -47,6 +47,11 @@ class LaneGauges:
         self._queue = metrics.gauges(
             "fixgw_outbound_queue_messages", "Reports waiting for a session [near 0]", session
         )
+        self._unsent = metrics.gauges(
+            "fixgw_outbound_queue_bytes",
+            "Bytes before them in the kernel, which the edge has not taken yet [near 0]",
+            session,
+        )
         self._unacked = metrics.gauge(
             "fixgw_unacked_orders", "D, F and G taken and not yet reported on [returns to 0]"
         )
@@ -67,9 +72,10 @@ class LaneGauges:
             self._up(link.name).set(link.outbox.is_here)
             self._heard(link.name).set(link.heard_at)
             self._queue(link.name).set(link.outbox.backlog())
+            self._unsent(link.name).set(link.outbox.wires.unsent_bytes())
             severity = link.settings.expected
             if severity:
-                is_due = link.view.enabled and not link.in_maintenance
+                is_due = link.view.enabled and not link.is_closed
                 self._expected(link.name, severity).set(is_due)
         self._unacked.set(len(self._acks))
         self._oldest.set(self._acks.oldest_seconds(time.monotonic()))

@@ -22,7 +22,7 @@ from kalshi_fix.fix.tables import CHANGING_MESSAGES
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.model import Reason
-from kalshi_fix.processes.gateway_acks import ANSWERED_BY, AckTimes, Request
+from kalshi_fix.processes.gateway_acks import AckTimes, Request, identity_of
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
@@ -192,9 +192,7 @@ class Intake:
         request = incoming.request
         if request is not None and not incoming.is_in_doubt:  # a repeat may have no answer
             request.submitted_at = time.monotonic()
-            tag = ANSWERED_BY.get(message.msg_type)
-            if tag is not None:
-                self.acks.received(link.name, message.get(tag), request)
+            self.acks.received(link.name, identity_of(message), request)
         incoming.shards = incoming.shards_left = len(shards)
         one_at_a_time = len(shards) == 1 and received_at - link.received_at > _QUIET_SECONDS
         for shard in shards:

@@ -49,7 +49,7 @@ class Link:
     received_at: float = 0.0  # its last application message, monotonic
     heard_at: float = 0.0  # its last message of any kind, seconds UTC
     logged_on_at: float = 0.0  # monotonic
-    in_maintenance: bool = False  # nobody is to be logged on
+    is_closed: bool = False  # by its calendar: nobody is to be logged on
 
     @property
     def name(self) -> str:

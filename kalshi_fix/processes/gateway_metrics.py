@@ -167,6 +167,7 @@ class GatewayMetrics:
         self.replays = metrics.counters(
             "fixgw_replays_total", "Replays by ExecID (U1) answered, by result [any]", ["result"]
         )
+        self.replays("complete")
         self.replayed = metrics.counter(
             "fixgw_replayed_reports_total", "Reports sent again by ExecID (97=Y) [any]"
         )

@@ -23,9 +23,6 @@ _NEWS: Final = {
 def tell_of_maintenance(links: Mapping[str, Link], event: MaintenanceChanged) -> None:
     """Acts on one event for every session it concerns."""
     until = utc_text(event.ends_at, microseconds=False)
-    for link in links.values():
-        if not event.session:
-            link.in_maintenance = event.phase == "begun"
     if event.phase == "begun":
         for link in links.values():
             if link.outbox.is_here:  # behind every report that waits: nothing is cut off

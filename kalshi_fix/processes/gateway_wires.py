@@ -55,6 +55,13 @@ class SessionWires:
         self._sends_left = max(0, room // _MESSAGE_BYTES_MAX - 1)
         return room > 0
 
+    def unsent_bytes(self) -> int:
+        """What the kernel has and could not pass on yet; 0 where no socket is known."""
+        wire = self._wire
+        with suppress(OSError):  # closed this moment
+            return wire.unsent_bytes() if wire is not None else 0
+        return 0
+
     def shut(self) -> bool:
         """Ends the connection; False where its socket is not known."""
         wire = self._wire

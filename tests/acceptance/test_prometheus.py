@@ -4,35 +4,30 @@ The rules are the shipped ones, written anew with no waiting time and a scrape e
 """
 
 import os
-import signal
+import re
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from itertools import count
 from typing import Self
 
 import pytest
+from acceptance.alert_causes import CAUSES, EXPECTED_SESSION, Goes, Stage
 from bench_client import Session
-from clients.fix_socket import ConnectionClosedError, FixSocket, utc_now
 from metrics_document import registered
+from monitoring import ALERTS
 from monitoring_dashboards import queries
 from prometheus_binary import NoPrometheusError, find
-from running_system import DEMO_CONFIG, KALSHI_FIX, RunningSystem
+from running_system import DEMO_CONFIG, KALSHI_FIX, ROOT, RunningSystem
 from waiting import wait_for_time, wait_until
 from watching_prometheus import Prometheus
 
 from kalshi_fix.adapters.config import load
 from kalshi_fix.adapters.metrics import read_samples
 
-EXPECTED_SESSION = "ALPHA-PT"
-# who is stopped for a while, and what must fire
-STALLS = (
-    ("kalshi-fix gateway --name gw2", "GatewayDown"),
-    ("kalshi-fix edge", "ProcessDown"),
-    ("valkey-server", "StoreDown"),
-)
+SOONER = (("edge", "slow_reader_seconds = 3.0"), ("core", "archive_seconds = 1.0"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +37,10 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     line = f'sender_comp_id = "{EXPECTED_SESSION}"\n'
     text = DEMO_CONFIG.read_text()
     assert line in text
-    config.write_text(text.replace(line, f'{line}expected = "page"\n'))
+    text = text.replace(line, f'{line}expected = "page"\n')
+    for table, setting in SOONER:
+        text = text.replace(f"[{table}]\n", f"[{table}]\n{setting}\n")
+    config.write_text(text)
     running = RunningSystem(directory / "data", config)
     try:
         running.start()
@@ -101,94 +99,60 @@ class Load:
                         session.pull()
 
 
-class Clients:
-    """Clients of one system; all their connections end with it."""
-
-    def __init__(self, system: RunningSystem) -> None:
-        self._system = system
-        self._made = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._made.close()
-
-    def of(self, sender: str, password: str = "") -> FixSocket:
-        """One that has not yet connected."""
-        role = sender.partition("-")[2]
-        client = FixSocket(self._system.port(role), sender, f"Kalshi{role}", password)
-        self._made.callback(client.close)
-        return client
-
-    def logged_on(self, sender: str) -> FixSocket:
-        """One that is logged on, with fresh numbers."""
-        client = self.of(sender)
-        assert client.logon(reset=True).msg_type == "A"
-        return client
+@pytest.mark.acceptance
+def test_top_shows_the_running_system_once(venue: RunningSystem) -> None:
+    with Load(venue):
+        wait_for_time(1.0)
+        done = subprocess.run(
+            [str(KALSHI_FIX), "top", "--once", *venue.options, "--market", "KXTEST-A"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"COLUMNS": "160"},
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("LOAD01-RT", "orders/s", "p99", "KXTEST-A", "core-s0"):
+        assert word in done.stdout, done.stdout
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_panels_have_data_alerts_are_quiet_and_then_fire(
     venue: RunningSystem, prometheus: Prometheus
 ) -> None:
-    with Clients(venue) as clients:
-        expected = clients.logged_on(EXPECTED_SESSION)
-        clients.logged_on("ALPHA-MD")
+    with Stage(venue) as stage:
         with Load(venue):
             for query in queries():
                 wait_until(lambda query=query: prometheus.has_data(query), query, 60)
             assert prometheus.every_alert_was_evaluated()
             prometheus.see_quiet()
             assert scraped_names(venue) <= documented_names()
-        provoke(venue, prometheus, clients, expected)
+        for causes in CAUSES:
+            provoke(prometheus, stage, causes)
 
 
 def provoke(
-    venue: RunningSystem, prometheus: Prometheus, clients: Clients, expected: FixSocket
+    prometheus: Prometheus, stage: Stage, causes: Mapping[Callable[[Stage], Goes], tuple[str, ...]]
 ) -> None:
-    """Cause after cause; each alert is seen before the next cause."""
-    expected.close()
-    prometheus.see("SessionDownInHours")
-    stranger = clients.of("BRAVO-RT", "wrong")
-    prometheus.see("BadCredentials", "LogonFailures", meanwhile=lambda: try_to_log_on(stranger))
-    (core,) = venue.processes("kalshi-fix core")
-    trader = clients.logged_on("ALPHA-NR")
-    with standing_still(core):
-        trader.send(limit_order("p1"))
-        prometheus.see("CoreStalled", "OrdersUnacknowledged")
-    for role, alert in STALLS:
-        with standing_still(*venue.processes(role)):
-            prometheus.see(alert)
-    os.kill(venue.processes("kalshi-fix gateway --name md1")[0], signal.SIGKILL)
-    prometheus.see("ProcessRestarted")
+    """Causes at once; at a moment when none of their alerts fires; each of them then does."""
+    alerts = {alert for of_one in causes.values() for alert in of_one}
+    prometheus.see_quiet(*alerts)
+    with ExitStack() as under_way:
+        going = [under_way.enter_context(cause(stage)) for cause in causes]
+        prometheus.see(*alerts, meanwhile=lambda: [go_on() for go_on in going])
 
 
-def try_to_log_on(client: FixSocket) -> None:
-    """Whatever the answer, if any."""
-    with suppress(ConnectionClosedError, TimeoutError):
-        client.logon(reset=True)
+def test_every_alert_has_its_cause_or_a_reason_why_not() -> None:
+    provoked = {alert for causes in CAUSES for of_one in causes.values() for alert in of_one}
+    assert {alert.name for alert in ALERTS} - provoked == reasons_why_not()
 
 
-def limit_order(cl_ord_id: str) -> list[tuple[int, str]]:
-    """One that rests."""
-    return [
-        *((35, "D"), (11, cl_ord_id), (55, "KXTEST-C"), (54, "1"), (38, "10"), (40, "2")),
-        *((44, "0.40"), (60, utc_now())),
-    ]
-
-
-@contextmanager
-def standing_still(*processes: int) -> Iterator[None]:
-    """They go on afterwards, whatever happens."""
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
+def reasons_why_not() -> set[str]:
+    """Alerts that the page of runbooks says are proved by promtool alone."""
+    page = (ROOT / "docs" / "runbooks" / "README.md").read_text()
+    table = page.partition("## Proved by their rules alone")[2]
+    return {name for row in table.splitlines() for name in re.findall(r"`([A-Z]\w+)`", row)}
 
 
 def scraped_names(system: RunningSystem) -> set[str]:
@@ -205,20 +169,3 @@ def scraped_names(system: RunningSystem) -> set[str]:
 
 def documented_names() -> set[str]:
     return {row.name for rows in registered(load(DEMO_CONFIG)).values() for row in rows}
-
-
-@pytest.mark.acceptance
-def test_top_shows_the_running_system_once(venue: RunningSystem) -> None:
-    with Load(venue):
-        wait_for_time(1.0)
-        done = subprocess.run(
-            [str(KALSHI_FIX), "top", "--once", *venue.options, "--market", "KXTEST-A"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"COLUMNS": "160"},
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("LOAD01-RT", "orders/s", "p99", "KXTEST-A", "core-s0"):
-        assert word in done.stdout, done.stdout

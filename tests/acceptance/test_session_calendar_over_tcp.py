@@ -2,15 +2,17 @@
 
 import os
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from clients.fix_socket import FixSocket, Message, utc_now
-from running_system import KALSHI_FIX, RunningSystem
+from running_system import KALSHI_FIX, METRICS_PORTS, RunningSystem
 from waiting import wait_until
 
+from kalshi_fix.adapters.metrics import read_samples
 from kalshi_fix.adapters.passwords import hash_password
 from kalshi_fix.adapters.trading_day import ZONE
 
@@ -43,6 +45,7 @@ opens = ["{opens}"]
 roles = ["RT"]
 [[sessions]]
 sender_comp_id = "CLOSING"
+expected = "page"
 role = "RT"
 firm = "CAL"
 lane = "gw1"
@@ -85,6 +88,16 @@ def evening(tmp_path: Path) -> Iterator[tuple[RunningSystem, datetime, datetime]
         assert system.stop() == 0
 
 
+def is_expected(system: RunningSystem) -> float:
+    """What the gateway shows of CLOSING, the only session that anybody waits for."""
+    url = f"http://127.0.0.1:{METRICS_PORTS['gateway'] + system.offset}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        samples = read_samples(answer.read().decode())
+    ((labels, value),) = samples["fixgw_session_expected"]
+    assert labels == {"session": "CLOSING", "severity": "page"}
+    return value
+
+
 def order(session: FixSocket, name: str) -> Message:
     terms = [(11, name), (55, "KXCAL-A"), (54, "1"), (38, "1"), (40, "2"), (44, "0.50")]
     session.send([(35, "D"), *terms, (60, utc_now())])
@@ -107,6 +120,7 @@ def test_a_close_is_announced_then_numbers_begin_anew_when_it_opens(
     since = closes.strftime("%Y%m%d-%H:%M:%S.000")
     assert told.get(58) == f"closes at {since}; numbers start at 1; opens at {until}"
     assert order(closing, "before").get(150) == "0"
+    assert is_expected(system) == 1
     assert other.logon(reset=True).msg_type == "A"
     who = ("--as", "op1", "--data", str(system.data), "--config", str(system.config))
     words = ("sessions", "calendar", "OTHER", "evening")
@@ -124,6 +138,7 @@ def test_a_close_is_announced_then_numbers_begin_anew_when_it_opens(
     refused = early.logon(reset=True)
     assert (refused.msg_type, refused.get(58)) == ("5", f"SESSION_CLOSED until {until}")
     early.close()
+    assert is_expected(system) == 0
     assert order(always, "meanwhile").get(150) == "0"
     wait_until(lambda: datetime.now(UTC) >= opens, "the opening", OPENS_AFTER + 5)
     anew = FixSocket(system.port("RT"), "CLOSING", "KalshiRT")

@@ -3,10 +3,12 @@
 import pytest
 from core.core_venue import START, Venue, story
 
+from kalshi_fix.adapters.metrics import Metrics, read_samples
 from kalshi_fix.core.exchange import Exchange
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
 from kalshi_fix.model import NANOS
+from kalshi_fix.processes.core_metrics import ExchangeGauges
 
 FROM, UNTIL = START + 10 * NANOS, START + 20 * NANOS
 
@@ -65,6 +67,24 @@ def test_it_survives_a_snapshot() -> None:
     restored = Exchange.restore(venue.exchange.snapshot())
     assert restored.snapshot() == venue.exchange.snapshot()
     assert phases(restored.apply(c.AdvanceTime(FROM))) == [("begun", "")]
+
+
+def test_the_core_shows_while_nobody_is_to_be_logged_on() -> None:
+    metrics = Metrics("test")
+    gauges = ExchangeGauges(metrics)
+
+    def shown(venue: Venue) -> float:
+        gauges.observe(venue.exchange)
+        ((_, value),) = read_samples(metrics.render().decode())["core_maintenance"]
+        return value
+
+    venue = announced()
+    assert shown(venue) == 0
+    venue.advance(11)
+    assert shown(venue) == 1
+    venue.advance(10)
+    assert shown(venue) == 0
+    assert shown(draining()) == 1
 
 
 # --- draining: a planned restart

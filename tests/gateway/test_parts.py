@@ -23,8 +23,10 @@ from kalshi_fix.adapters.settings import LogSettings, Settings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.fix.wire import frame
 from kalshi_fix.messages import commands as c
+from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import CommandBatch
-from kalshi_fix.processes.gateway_acks import AckTimes, Request
+from kalshi_fix.model import Reason
+from kalshi_fix.processes.gateway_acks import AckTimes, Request, identity_of
 from kalshi_fix.processes.gateway_commands import Routes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_progress import Progress
@@ -254,6 +256,29 @@ def test_the_first_answer_ends_the_measurement_and_too_many_are_not_measured() -
     assert acks.answered("A", event) is first
     assert acks.answered("A", event) is None
     assert len(acks) == 0
+
+
+def test_every_request_that_the_exchange_answers_is_timed_by_what_its_answer_has() -> None:
+    def identity(msg_type: str, *fields: tuple[int, str]) -> str:
+        return identity_of(FixMessage(msg_type, [(34, "7"), *fields]))
+
+    assert identity("D", (11, "x")) == "x"
+    assert identity("H", (11, "x")) == "x"
+    assert identity("H", (11, "x"), (790, "asked")) == "asked"
+    assert identity("UOG", (20131, "1")) == "7"
+    assert not identity("V", (262, "x"))
+
+    acks = AckTimes(5)
+    group, status = Request("UOG", 1.0), Request("H", 1.0)
+    acks.received("A", "7", group)
+    acks.received("A", "x", status)
+    changed = e.OrderGroupChanged(1, 0, "F", "A", 7, 1, "g", "A-1", 0, triggered=False, reason="")
+    assert acks.answered("A", changed) is group
+    reported = e.StatusReported(
+        *(2, 0, "F", "A", False, "", "x", "M", 1, 0, True, Reason.UNKNOWN_ORDER.value),
+        *(None, 8, 0, 0, 0),
+    )
+    assert acks.answered("A", reported) is status
 
 
 # --- the writer

@@ -1,11 +1,15 @@
 """What is archived, what is trimmed, and that neither can lose anything."""
 
+import os
+import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import define, evolve
+from kernel_limits import limited
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
 
@@ -30,6 +34,16 @@ SETTINGS = Settings(core=CoreSettings(lease_ms=200))
 LOG: Log = open_log("test", LogSettings(stderr_level="critical"))
 
 
+@define
+class Count:
+    """A counter that can be read."""
+
+    total: float = 0
+
+    def inc(self, amount: float = 1) -> None:
+        self.total += amount
+
+
 class Shard:
     """A shard in memory, its core, its archivist."""
 
@@ -40,12 +54,13 @@ class Shard:
         self.failures = Failures(directory)
         self.directory = directory / "archive"
         self.directory.mkdir()
+        self.errors = Count()
         self.archive = Archive(self.directory, 100_000)
         self.core = self.start()
         self.archivist = self.new_archivist()
 
     def new_archivist(self) -> Archivist:
-        metrics = ArchiveMetrics.of(Metrics("test"))
+        metrics = evolve(ArchiveMetrics.of(Metrics("test")), errors=self.errors)
         return Archivist(
             self.bus, self.archive, self.snapshots, seconds=1, metrics=metrics, log=LOG
         )
@@ -105,6 +120,19 @@ def test_everything_committed_is_archived_and_nothing_else(shard: Shard) -> None
     committed = shard.bus.read_commands("0-0", 99, 0)[:-1]
     assert list(shard.archive.commands.read()) == committed
     assert list(shard.archive.events.read()) == shard.bus.read_events(0, 99, 0)
+
+
+def test_a_full_disk_is_counted_and_archiving_goes_on_when_there_is_room(shard: Shard) -> None:
+    shard.trade()
+    shard.keep()
+    shard.trade()
+    with limited(os.getpid(), resource.RLIMIT_FSIZE, 0):
+        shard.archivist._turn()
+        shard.archivist._turn()
+    assert shard.errors.total == 2
+    shard.archivist._turn()
+    assert shard.errors.total == 2
+    assert len(list(shard.archive.commands.read())) == len(shard.bus.read_commands("0-0", 100, 0))
 
 
 def test_with_one_snapshot_nothing_is_trimmed(shard: Shard) -> None:
