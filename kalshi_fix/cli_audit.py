@@ -139,7 +139,7 @@ def show(
         typer.echo(f"no message names {order}", err=True)
         raise typer.Exit(FAULT)
     for record in found:
-        for row in rows_of(record, system.firms):
+        for row in rows_of(record, system.firms, {order}):
             if as_json:
                 typer.echo(json.dumps(row))
             else:

@@ -6,12 +6,13 @@ what a message does not hold is empty. Order: of the chain. Writing files is the
 
 import json
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from kalshi_fix.adapters.audit.records import Kind, Record
-from kalshi_fix.adapters.audit.search import records
+from kalshi_fix.adapters.audit.search import is_about, records
 from kalshi_fix.adapters.audit.wire import fields_of, messages_in
 from kalshi_fix.model import NANOS
 
@@ -69,8 +70,10 @@ def rows(
             yield from rows_of(record, firms)
 
 
-def rows_of(record: Record, firms: dict[str, str]) -> Iterator[Row]:
-    """The rows of one record."""
+def rows_of(
+    record: Record, firms: dict[str, str], orders: AbstractSet[str] = frozenset()
+) -> Iterator[Row]:
+    """The rows of one record, which may hold many messages; only those about ``orders``, if any."""
     head: Row = {
         "chain": record.chain,
         "sequence": record.sequence,
@@ -84,7 +87,8 @@ def rows_of(record: Record, firms: dict[str, str]) -> Iterator[Row]:
     is_message = False
     for text in messages_in(record.data):
         is_message = True
-        yield {**_EMPTY, **head, **_message(record, text)}
+        if not orders or is_about(text, orders):
+            yield {**_EMPTY, **head, **_message(record, text)}
     if not is_message:
         facts = {"data": record.data} if record.more is None else {
             "data": record.data, "more": record.more,

@@ -6,12 +6,13 @@ import pytest
 from audit_chains import message, write_chain
 
 from kalshi_fix.adapters.audit import key_index, search
-from kalshi_fix.adapters.audit.records import Kind, Row, pack
+from kalshi_fix.adapters.audit.records import Kind, Record, Row, pack
 from kalshi_fix.adapters.audit.segments import segments_of
 from kalshi_fix.adapters.audit.verify import verify
 from kalshi_fix.adapters.audit.wire import WholeMessages, as_text, messages_in
 from kalshi_fix.adapters.audit.writer import ChainWriter
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.processes.audit_export import rows_of
 from kalshi_fix.processes.audit_tend import pending, tend
 
 RECORDS = 20_000
@@ -34,6 +35,12 @@ def test_an_order_is_found_with_and_without_an_index_and_nothing_else_is(
     assert key_index.index_of(segments_of(chain)[0]).exists()
     assert list(search.find(chain, [f"ORDER-{number}"])) == without
     assert [record.data for record in without] == [message(number)]
+
+
+def test_what_stands_in_one_record_with_the_order_asked_for_is_not_shown() -> None:
+    several = Record("edge", 1, Kind.OUT, 0, "S", "c", b"".join(map(message, (7, 8, 9))))
+    assert len(list(rows_of(several, {}))) == 3
+    assert [row["cl_ord_id"] for row in rows_of(several, {}, {"ORDER-8"})] == ["ORDER-8"]
 
 
 def test_with_an_index_only_the_blocks_named_are_read(

@@ -6,6 +6,7 @@ one of them in such a field. Hashes are not looked at: that is what `verify` is 
 
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +80,7 @@ def find(directory: Path, values: Iterable[str]) -> Iterator[Record]:
                     yield record_of(directory.name, block.first + index, row)
 
 
-def is_about(text: str, wanted: set[str]) -> bool:
+def is_about(text: str, wanted: AbstractSet[str]) -> bool:
     """Whether a message names one of the orders."""
     if not any(value in text for value in wanted):
         return False
