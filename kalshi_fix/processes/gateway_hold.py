@@ -23,10 +23,11 @@ _LOOK_SECONDS: Final = 0.2
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """Up to which events (by shard) a client has surely read; its next number at that time."""
+    """Up to which events (by shard) a client has surely read; the next numbers at that time."""
 
-    number: int
+    number: int  # outgoing
     events: list[int]
+    incoming: int = 0  # 0 = not known
 
 
 class Note(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from kalshi_fix.processes.gateway_writer import ShardWriter, Submission
 from kalshi_fix.services.safely import translate_safely
 from kalshi_fix.services.service import Reaction
 
+_OF_ONE_SHARD: Final = frozenset({"D", "F", "G"})
 _QUIET_SECONDS: Final = 0.001  # a session's next message came later: it sends one at a time
 
 
@@ -104,7 +105,7 @@ class Intake:
             assert fault.refusal is not None, "an application message is rejected, with a word"
             rejected = session_reject(message, fault.refusal)
             self._carry_out(incoming, Reaction([rejected], [], fault.logout))
-        else:
+        elif not self._is_of_the_past(incoming):
             incoming.is_in_doubt = link.is_in_doubt(incoming.number, message)
             self._translate(incoming)
         link.received_at = received_at
@@ -117,6 +118,22 @@ class Intake:
             book.mark(link.name)
         request = Request(message.msg_type, received_at)
         return Incoming(link, message, number, progress, received_at, request=request)
+
+    def _is_of_the_past(self, incoming: Incoming) -> bool:
+        """Whether it changes something and was sent before the lane moved here; deals with it.
+
+        What was taken has been reported by now. The rest may have been refused, so it is.
+        """
+        message = incoming.message
+        if not _is_unknowable(incoming):
+            return False
+        if message.get(11) and message.get(11) in incoming.link.reported_ids:
+            incoming.progress.settle(incoming.number)
+            return True
+        if message.msg_type not in _OF_ONE_SHARD:
+            return False
+        incoming.reply(possible_repeat(unavailable(message)))
+        return True
 
     def _translate(self, incoming: Incoming) -> None:
         link, message = incoming.link, incoming.message
@@ -254,7 +271,7 @@ class Intake:
 
 
 def _is_unknowable(incoming: Incoming) -> bool:
-    """Changes something, came before the lane moved here, and no shard has it: perhaps refused."""
+    """Changes something and was sent before the lane moved here: perhaps it was refused."""
     message = incoming.message
     return message.msg_type in CHANGING_MESSAGES and incoming.link.is_unknowable(
         incoming.number, message

@@ -170,6 +170,7 @@ class Lane:
             pulse=self._pulse,
             gathering=self._gathering,
             store=self._around.data.fix_store(self._around.name),
+            archive=self._around.data.archive,
             limits=self._limits,
             is_doubtful=self._around.machine_went_down,
             notes=self._notes,

@@ -44,6 +44,7 @@ class Link:
     saw_logout: bool = False  # on the present connection
     said_logout: bool = False  # the client, on the present connection
     past_is_unknown: bool = False  # the lane came from a machine whose refusals nobody knows
+    asked_from: int = 0  # then the client sends everything again from here; 0 = what is in doubt
     is_asked: bool = False  # by a TestRequest, and has not answered yet
     ends_itself: bool = False  # the engine is about to close the connection of its own accord
     received_at: float = 0.0  # its last application message, monotonic

@@ -14,21 +14,22 @@ from pathlib import Path
 from attrs import define, field
 
 from kalshi_fix.adapters.bus import LaneRecord
-from kalshi_fix.adapters.fix_store import next_numbers
+from kalshi_fix.adapters.fix_store import NextNumbers, next_numbers
 from kalshi_fix.processes.gateway_hold import LaneHold, Mark, Note
 from kalshi_fix.processes.gateway_link import Link
 
 
 @define(slots=True, eq=False)
 class _Moment:
-    """Positions and next outgoing numbers at one time (monotonic seconds)."""
+    """Positions and next numbers at one time (monotonic seconds)."""
 
     at: float
     events: list[int]
-    numbers: dict[str, int]
+    numbers: dict[str, NextNumbers]
 
     def mark(self, session: str) -> Mark:
-        return Mark(self.numbers[session], self.events)
+        numbers = self.numbers[session]
+        return Mark(numbers.outgoing, self.events, numbers.incoming)
 
 
 @define(slots=True, eq=False)
@@ -41,7 +42,11 @@ class Marks:
     _seen: dict[str, float] = field(factory=dict)  # logged on, last
 
     def turn(
-        self, now: float, links: Mapping[str, Link], events: list[int], numbers: dict[str, int]
+        self,
+        now: float,
+        links: Mapping[str, Link],
+        events: list[int],
+        numbers: dict[str, NextNumbers],
     ) -> None:
         """The lane's positions, worked out before the numbers were read."""
         moment = _Moment(now, events, numbers)
@@ -52,7 +57,7 @@ class Marks:
             link, mark = links[name], self.marks.get(name)
             if link.outbox.is_here:
                 self._seen[name] = now
-            if mark is None or mark.number == number:  # nothing was said since
+            if mark is None or mark.number == number.outgoing:  # nothing was said since
                 self.marks[name] = moment.mark(name)
             elif link.outbox.is_here or link.said_logout:
                 self._follow(link, min(now - self.repeat_seconds, self._seen.get(name, 0.0)))
@@ -80,7 +85,7 @@ class LaneNotes:
     def record(self, events: Sequence[int]) -> LaneRecord:
         """At these positions, which must be those that are recorded with it."""
         numbers = {
-            link.name: next_numbers(self.store, link.engine.store_name).outgoing
+            link.name: next_numbers(self.store, link.engine.store_name)
             for link in self.links.values()
             if link.engine.keeps_sequence
         }
@@ -88,7 +93,7 @@ class LaneNotes:
         note = Note(
             directory=self.hold.identity,
             boot=self.boot,
-            numbers=numbers,
+            numbers={name: each.outgoing for name, each in numbers.items()},
             marks={name: mark for name, mark in self.marks.marks.items() if name in numbers},
             strangers=[link.name for link in self.links.values() if link.is_stranger()],
             files={path.name: path.read_text() for path in self.files if path.exists()},

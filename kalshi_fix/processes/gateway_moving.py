@@ -67,7 +67,10 @@ def notes_of(  # noqa: PLR0917 - what a lane has, in its order
         if hold.is_moved and number:
             engine.set_numbers(link.name, 0, number + limits.lane_raise)
         if mark is not None and len(mark.events) == shards:
-            marks.marks[link.name] = Mark(-1, mark.events) if hold.is_moved else mark
+            marks.marks[link.name] = mark
+            if hold.is_moved:  # numbers go on elsewhere
+                link.asked_from = mark.incoming
+                marks.marks[link.name] = Mark(-1, mark.events)
     return notes
 
 

@@ -202,7 +202,8 @@ class SessionOpener:
             self._begin_anew(link, link.replays, answers)
         if not link.was_opened and link.engine.keeps_sequence and not is_reset:
             if link.past_is_unknown:  # and so is how far the engine of another machine was
-                self._engine.set_numbers(link.name, confirmed + 1, 0)
+                expected = min(confirmed + 1, link.asked_from or confirmed + 1)
+                self._engine.set_numbers(link.name, expected, 0)
             else:
                 self._engine.expect_incoming(link.name, confirmed + 1)
         link.was_opened = True

@@ -4,13 +4,17 @@ The same for every start; after a move nothing counts as sent but what clients h
 Until it is done nobody may log on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import define
 
+from kalshi_fix.adapters.archive import ArchiveError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.settings import GatewaySettings
+from kalshi_fix.messages.batch import EventEntry
+from kalshi_fix.processes.core_archive import Archive
+from kalshi_fix.processes.event_history import HistoryError, ShardHistory
 from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
 from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
@@ -37,6 +41,7 @@ class Restart:
     pulse: Pulse
     gathering: SavedGathering | None
     store: Path
+    archive: Callable[[str], Path]  # of a shard's history, where this machine has it
     limits: GatewaySettings
     is_doubtful: bool  # the session stores may have lost their ends
     notes: LaneNotes | None  # None: no other machine can serve the lane
@@ -64,7 +69,7 @@ class Restart:
         told: dict[str, int] = {}
         if self._is_moved and self.notes is not None:
             told = told_until(self.notes.marks, self.links.values(), index, position)
-        since = min(told.values(), default=position)
+        since = max(min(told.values(), default=position), self.readers[index].done)
         take_up(self.links, self.state, shard, since)
         router.recovery = already_sent(
             self.links,
@@ -80,6 +85,34 @@ class Restart:
         router.is_doubtful = self.is_doubtful or self._is_moved
         if router.is_doubtful:
             router.recovery.forget_sent()
+        if since < position:
+            since = self._from_archive(index, since, told)
         done = self.readers[index].catch_up(position, since)
         router.recovery, router.is_doubtful, router.told_again_until = None, False, 0
         self.log.info("recovered", shard=shard, position=position, since=since, events_until=done)
+
+    def _from_archive(self, index: int, since: int, told: Mapping[str, int]) -> int:
+        """Delivers what the store has trimmed since; returns the event where the store begins."""
+        bus, shard = self.watches[index].bus, self.shards[index]
+        found = bus.read_events(since, 1, 0)
+        begin = EventEntry.unpack(found[0].payload).first - 1 if found else since
+        if begin <= since:
+            return since
+        done = since
+        try:
+            for entry in ShardHistory(bus, Archive(self.archive(shard)).events).entries(
+                since, begin
+            ):
+                done = self.routers[index].take_entry(entry)
+        except (HistoryError, ArchiveError, OSError) as error:
+            behind = [name for name, event in told.items() if event < begin]
+            self.log.error(  # noqa: TRY400 - said in one line
+                "reports_not_told_again",
+                shard=shard,
+                sessions=behind,
+                until=begin,
+                error=str(error),
+            )
+            for name in behind:  # nor can be said which of its older requests were reported
+                self.links[name].asked_from = 0
+        return max(done, begin)

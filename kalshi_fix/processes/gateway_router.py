@@ -77,7 +77,10 @@ class Router:
 
     def take(self, payload: bytes) -> int:
         """Delivers one entry of ``evt``; returns the number of its last event."""
-        entry = EventEntry.unpack(payload)
+        return self.take_entry(EventEntry.unpack(payload))
+
+    def take_entry(self, entry: EventEntry) -> int:
+        """The same, of one that is unpacked."""
         if any(not firm or firm in self.firms for firm, _ in entry.firms):
             for event in entry.events(self.firms):
                 self._take_event(event)

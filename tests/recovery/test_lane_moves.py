@@ -30,6 +30,7 @@ from kalshi_fix.adapters.paths import DataDir
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 LANE = "gw1"
+TOO_LONG = "x" * 65
 QUICKLY = "[gateway]\nlane_silent_seconds = 2\n"
 
 
@@ -123,6 +124,7 @@ def test_a_lane_goes_on_without_its_disk_and_every_report_arrives(
     session, other = client(system, "ONE-RT"), client(system, "TWO-RT")
     seen = [accepted(session) for _ in range(4)]
     told = session.next_in
+    send_order(session, name=TOO_LONG)  # the gateway itself refuses it, nobody reads that
     session.close()
     fill(other, 2)  # told to nobody yet: the reports are on this machine's disk
     lose(system)
@@ -132,8 +134,8 @@ def test_a_lane_goes_on_without_its_disk_and_every_report_arrives(
     second = elsewhere(system)
     move(session, second.port("RT"))
     got = all_until(session, send_order(session))
-    (refused,) = [m for m in got if m.msg_type == "j"]
-    assert (refused.get(379), refused.get(380), refused.get(97)) == ("lost", "4", "Y")
+    refused = {m.get(379): (m.get(380), m.get(97)) for m in got if m.msg_type == "j"}
+    assert refused == {TOO_LONG: ("4", "Y"), "lost": ("4", "Y")}, "and nothing that was taken"
     again, new = [m for m in got[:-1] if m.msg_type == "8"], got[-1]
     assert (new.get(97), new.get(150)) == ("", "0")
     assert int(new.get(34)) > told + 10_000, "no number is given out twice"
@@ -144,7 +146,7 @@ def test_a_lane_goes_on_without_its_disk_and_every_report_arrives(
     for first in seen:  # told in the last minute: told again, the same
         assert by_id[first.get(17)].get(37) == first.get(37)
     rest = {m.get(37) for m in seen[2:]} | {new.get(37)}
-    assert set(open_orders(session)) == rest, "the order that was refused is not there"
+    assert set(open_orders(session)) == rest, "no order that was refused is there"
 
     # and back, to a directory of an earlier time
     second.end()
