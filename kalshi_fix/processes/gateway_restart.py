@@ -86,12 +86,12 @@ class Restart:
         if router.is_doubtful:
             router.recovery.forget_sent()
         if since < position:
-            since = self._from_archive(index, since, told)
+            since = self.from_archive(index, since, told)
         done = self.readers[index].catch_up(position, since)
         router.recovery, router.is_doubtful, router.told_again_until = None, False, 0
         self.log.info("recovered", shard=shard, position=position, since=since, events_until=done)
 
-    def _from_archive(self, index: int, since: int, told: Mapping[str, int]) -> int:
+    def from_archive(self, index: int, since: int, told: Mapping[str, int]) -> int:
         """Delivers what the store has trimmed since; returns the event where the store begins."""
         bus, shard = self.watches[index].bus, self.shards[index]
         found = bus.read_events(since, 1, 0)
