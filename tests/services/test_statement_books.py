@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from decimal import Decimal
 
 import pytest
 from core.core_venue import DATE, DOLLAR, GTC, Venue
@@ -19,16 +20,17 @@ DAY = 0
 def act(venue: Venue, chance: random.Random, number: int) -> None:
     """One request at random: nearly everything that can move money."""
     firm, side = chance.choice(FIRMS), chance.choice(("buy", "sell"))
+    quantity = Decimal(chance.randint(1, 900)) / 100
     name, price = f"{firm}{number}", chance.randint(46, 54)
     draw = chance.random()
     if draw < 0.6:
         enter = venue.buy if side == "buy" else venue.sell
-        enter(firm, name, chance.randint(1, 900) / 100, price, tif=chance.choice((GTC, GTC, DAY)))
+        enter(firm, name, quantity, price, tif=chance.choice((GTC, GTC, DAY)))
     elif draw < 0.7:
         venue.cancel(firm, name, f"{firm}{chance.randrange(number)}", side)
     elif draw < 0.8:
         earlier = f"{firm}{chance.randrange(number)}"
-        venue.replace(firm, name, earlier, side, chance.randint(1, 900) / 100, price)
+        venue.replace(firm, name, earlier, side, quantity, price)
     elif draw < 0.9 and venue.exchange.state.trades:
         venue.admin(c.BustTrade, chance.choice(list(venue.exchange.state.trades)))
     elif draw < 0.95:
