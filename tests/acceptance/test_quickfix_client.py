@@ -110,7 +110,10 @@ def test_a_stock_client_trades_and_never_rejects_a_message(desks: tuple[Desk, De
     assert md.await_type("y").get(320) == "list"
     md.send([(35, "e"), (324, "status"), (55, MARKET), (263, "0")])
     assert md.await_type("f").get(326) == "17"
-    md.send([(35, "V"), (262, "all"), (263, "2"), (264, "0"), (267, "1"), (269, "0"), (146, "0")])
+    kinds = [(267, "1"), (269, "0"), (146, "1"), (55, MARKET)]
+    md.send([(35, "V"), (262, "all"), (263, "2"), (264, "0"), *kinds])
+    md.send([(35, "e"), (324, "after"), (55, MARKET), (263, "0")])  # what follows V has come too
+    assert md.await_type("f").get(324) == "after"
 
     alpha.check()
     bravo.check()

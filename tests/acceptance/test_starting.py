@@ -9,7 +9,7 @@ from acceptance.conftest import Start
 from running_system import DEMO_CONFIG, KALSHI_FIX, RunningSystem
 
 pytestmark = pytest.mark.acceptance
-EXIT_SECONDS = 30
+EXIT_SECONDS = 90
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
