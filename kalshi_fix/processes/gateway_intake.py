@@ -287,7 +287,8 @@ def _passed(incoming: Incoming) -> list[FixMessage]:
     cl_ord_id = incoming.message.get(11)
     if not cl_ord_id or cl_ord_id in incoming.link.reported_ids:
         return []
-    return [unavailable(incoming.message)]
+    refusal = unavailable(incoming.message)
+    return [possible_repeat(refusal) if _is_unknowable(incoming) else refusal]
 
 
 def _for_all(command: Command, incoming: Incoming) -> Command:

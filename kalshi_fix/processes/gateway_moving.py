@@ -68,9 +68,9 @@ def notes_of(  # noqa: PLR0917 - what a lane has, in its order
             engine.set_numbers(link.name, 0, number + limits.lane_raise)
         if mark is not None and len(mark.events) == shards:
             marks.marks[link.name] = mark
-            if hold.is_moved:  # numbers go on elsewhere
+            if hold.is_moved:  # outgoing numbers go on elsewhere
                 link.asked_from = mark.incoming
-                marks.marks[link.name] = Mark(-1, mark.events)
+                marks.marks[link.name] = Mark(-1, mark.events, mark.incoming)
     return notes
 
 
