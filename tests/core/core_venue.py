@@ -28,7 +28,7 @@ WORDS: Final = {
 }  # fmt: skip
 
 
-Amount = int | str  # of contracts or cents; "0.5" is exact
+Amount = int | str | Decimal  # of contracts or cents; "0.5" is exact
 
 
 def hundredths(amount: Amount) -> int:

@@ -5,6 +5,7 @@ that lose their place and subscribe again.
 """
 
 import random
+from decimal import Decimal
 
 import pytest
 from core.core_venue import SIDES, Venue
@@ -103,6 +104,9 @@ class System:
 
     # --- what happens
 
+    def quantity(self) -> Decimal:
+        return Decimal(self.chance.randint(1, 300)) / 100
+
     def act(self) -> None:
         chance, venue = self.chance, self.venue
         self._number += 1
@@ -111,13 +115,12 @@ class System:
         enter = venue.buy if side == "buy" else venue.sell
         draw = chance.random()
         if draw < 0.55:
-            enter(firm, name, chance.randint(1, 300) / 100, chance.randint(45, 55), symbol=symbol)
+            enter(firm, name, self.quantity(), chance.randint(45, 55), symbol=symbol)
         elif draw < 0.7:
             venue.cancel(firm, name, earlier, side, symbol=symbol)
         elif draw < 0.82:
             price = chance.randint(45, 55)
-            venue.replace(firm, name, earlier, side, chance.randint(1, 300) / 100, price,
-                          symbol=symbol)  # fmt: skip
+            venue.replace(firm, name, earlier, side, self.quantity(), price, symbol=symbol)
         elif draw < 0.86:
             venue.mass_cancel(firm, name)
         elif draw < 0.9 and venue.exchange.state.trades:
