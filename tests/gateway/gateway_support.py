@@ -1,5 +1,6 @@
 """A lane on a memory bus with a small core, and a client that speaks to its engine directly."""
 
+import fcntl
 import io
 import os
 import socket
@@ -44,6 +45,7 @@ from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 
 LANE = "gw1"
 PATIENCE_SECONDS = 10.0
+OUT_OF_REACH = 700
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -230,9 +232,19 @@ def execution(
     )  # fmt: skip
 
 
+def own_socket(family: int) -> socket.socket:
+    """A client's socket, under a number no connection of the engine in this process has had.
+
+    Whoever takes the number of one that has just ended loses it: see `engine_sockets.Ended`.
+    """
+    with socket.socket(family) as low:
+        number = fcntl.fcntl(low.fileno(), fcntl.F_DUPFD_CLOEXEC, OUT_OF_REACH)
+    return socket.socket(fileno=number)
+
+
 def ask(data: DataDir, request: OpenRequest) -> OpenAnswer:
     """The edge's question."""
-    with socket.socket(socket.AF_UNIX) as peer:
+    with own_socket(socket.AF_UNIX) as peer:
         peer.settimeout(PATIENCE_SECONDS)
         peer.connect(str(data.control_socket(LANE)))
         peer.sendall(to_line(request))
@@ -329,7 +341,7 @@ class Client:
     def connect(self) -> None:
         self.drop()
         self._buffer, self._frames = b"", []
-        self._socket = socket.socket()
+        self._socket = own_socket(socket.AF_INET)
         if self.receive_bytes:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         self._socket.settimeout(PATIENCE_SECONDS)
