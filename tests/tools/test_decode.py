@@ -1,5 +1,6 @@
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,11 +140,31 @@ def test_a_file_is_followed_over_growth_rotation_and_truncation(tmp_path: Path) 
     lines.close()
 
 
+# Whoever started the tests may ignore or hold back SIGINT; a terminal does neither.
+FROM_A_TERMINAL = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_follow_shows_what_is_added_and_wanted(tmp_path: Path) -> None:
     log = tmp_path / "fix.log"
     log.write_text(LOGON + "\n")
     process = subprocess.Popen(
-        [KALSHI_FIX, "decode", "-f", "--short", "--where", "11=A1", str(log)],
+        [
+            sys.executable,
+            "-c",
+            FROM_A_TERMINAL,
+            KALSHI_FIX,
+            "decode",
+            "-f",
+            "--short",
+            "--where",
+            "11=A1",
+            str(log),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
