@@ -22,7 +22,7 @@ from kalshi_fix.fix.tables import CHANGING_MESSAGES
 from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.model import Reason
-from kalshi_fix.processes.gateway_acks import AckTimes, Request, identity_of
+from kalshi_fix.processes.gateway_acks import ORDERS, AckTimes, Request, identity_of
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
@@ -35,7 +35,6 @@ from kalshi_fix.processes.gateway_writer import ShardWriter, Submission
 from kalshi_fix.services.safely import translate_safely
 from kalshi_fix.services.service import Reaction
 
-_OF_ONE_SHARD: Final = frozenset({"D", "F", "G"})
 _QUIET_SECONDS: Final = 0.001  # a session's next message came later: it sends one at a time
 
 
@@ -130,7 +129,7 @@ class Intake:
         if message.get(11) and message.get(11) in incoming.link.reported_ids:
             incoming.progress.settle(incoming.number)
             return True
-        if message.msg_type not in _OF_ONE_SHARD:
+        if message.msg_type not in ORDERS:  # what several shards may have in part: `_left_of`
             return False
         incoming.reply(possible_repeat(unavailable(message)))
         return True

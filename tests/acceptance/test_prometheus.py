@@ -1,6 +1,6 @@
 """A real Prometheus on the running exchange: every panel has data; alerts fire for a cause only.
 
-The rules are the shipped ones, written anew with no waiting time and a scrape every second.
+The rules are the shipped ones, written anew with no waiting time and a scrape every two seconds.
 """
 
 import os
@@ -41,12 +41,8 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     for table, setting in SOONER:
         text = text.replace(f"[{table}]\n", f"[{table}]\n{setting}\n")
     config.write_text(text)
-    running = RunningSystem(directory / "data", config)
-    try:
-        running.start()
+    with RunningSystem(directory / "data", config).running() as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")

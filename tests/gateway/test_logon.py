@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_support import Rig, rig, wait_until
+from gateway_support import Rig, own_socket, rig, wait_until
 
 from kalshi_fix.adapters.control import CONNECTION_TAG, SECRET_TAG, VERDICT_TAG, OpenRequest
 from kalshi_fix.messages import commands as c
@@ -220,7 +220,7 @@ def test_the_gateway_says_every_second_that_it_lives(tmp_path: Path) -> None:
 
 
 def test_rubbish_on_the_control_socket_is_hung_up_on(tmp_path: Path) -> None:
-    with rig(tmp_path) as system, socket.socket(socket.AF_UNIX) as peer:
+    with rig(tmp_path) as system, own_socket(socket.AF_UNIX) as peer:
         path = system.data.control_socket("gw1")
         assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116
         peer.settimeout(2)

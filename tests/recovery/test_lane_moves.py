@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from clients.fix_socket import ConnectionClosedError, FixSocket, Message
-from free_ports import free_offset
 from recovery.conftest import Start
 from recovery.recovery_parts import (
     PATIENCE_SECONDS,
@@ -23,7 +22,7 @@ from recovery.recovery_parts import (
     report,
     send_order,
 )
-from running_system import ALL_PORTS, FIX_PORTS, KALSHI_FIX, RunningSystem
+from running_system import FIX_PORTS, KALSHI_FIX, RunningSystem, free_offset
 from waiting import wait_until
 
 from kalshi_fix.adapters.paths import DataDir
@@ -39,7 +38,7 @@ class OtherMachine:
 
     def __init__(self, system: RunningSystem, data: Path) -> None:
         self.data = data
-        self.offset = free_offset(ALL_PORTS)
+        self.offset = free_offset()
         self._system = system
         self.gateway = self._start("gateway", "--name", LANE)
         self.edge = self._start("edge")
