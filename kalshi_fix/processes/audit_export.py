@@ -85,7 +85,8 @@ def rows_of(
         "connection": record.connection,
     }
     is_message = False
-    for text in messages_in(record.data):
+    texts = messages_in(record.data) if record.kind in _DIRECTIONS else ()
+    for text in texts:
         is_message = True
         if not orders or is_about(text, orders):
             yield {**_EMPTY, **head, **_message(record, text)}
@@ -102,7 +103,7 @@ def _message(record: Record, text: str) -> Row:
     found["direction"] = _DIRECTIONS.get(Kind(record.kind), "")
     found["reason_code"] = next((fields[tag] for tag in _REASONS if tag in fields), "")
     found["order_flow_id"] = fields.get(37, "")
-    if isinstance(record.more, tuple | list) and len(record.more) == 2 and record.more[0] >= 0:
+    if isinstance(record.more, tuple | list) and record.more[0] >= 0:
         found["shard"], found["event_number"] = (str(part) for part in record.more)
     found["raw"] = text.replace("\x01", "|")
     return found

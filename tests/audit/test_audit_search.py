@@ -1,5 +1,6 @@
 """Finding an order among many, with and without indexes; looking after old segments."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def test_what_stands_in_one_record_with_the_order_asked_for_is_not_shown() -> No
     several = Record("edge", 1, Kind.OUT, 0, "S", "c", b"".join(map(message, (7, 8, 9))))
     assert len(list(rows_of(several, {}))) == 3
     assert [row["cl_ord_id"] for row in rows_of(several, {}, {"ORDER-8"})] == ["ORDER-8"]
+
+
+def test_what_is_no_message_is_a_row_with_its_facts() -> None:
+    """A shard's entries have a name that is a text, as a message of the engine is."""
+    hashed = Record("core-s0", 1, Kind.COMMANDS, 0, "", "", "1795375848156-0", [b"\x07\xff", 40])
+    (row,) = rows_of(hashed, {})
+    assert (row["kind"], row["direction"], row["msg_type"]) == ("commands", "", "")
+    assert json.loads(row["raw"]) == {"data": "1795375848156-0", "more": ["07ff", 40]}
 
 
 def test_with_an_index_only_the_blocks_named_are_read(

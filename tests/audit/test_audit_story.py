@@ -158,6 +158,29 @@ def test_show_and_export_hold_both_directions(market: Market, tmp_path: Path) ->
     assert next(row for row in table if row["cl_ord_id"] == "STORY-2")["symbol"] == "KXTEST-A"
 
 
+def test_an_export_without_a_choice_holds_every_chain(market: Market, tmp_path: Path) -> None:
+    written = iter(tmp_path / str(number) for number in range(1_000))
+
+    def export(form: str) -> tuple[Path, int]:
+        path = next(written)
+        done = market.tool("audit", "export", "--format", form, "--out", str(path))
+        assert done.returncode == 0, done.stderr
+        return path, int(done.stdout.split()[0])
+
+    def kinds() -> set[tuple[str, str]]:
+        path, count = export("jsonl")
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert len(rows) == count
+        return {(row["chain"], row["kind"]) for row in rows}
+
+    shard = {("core-s0", "commands"), ("core-s0", "events")}
+    wait_until(lambda: shard <= kinds(), "a round of the archivist")
+    chains = {path.name for path in (market.system.data / "audit").iterdir()}
+    assert {chain for chain, _kind in kinds()} == chains
+    for form in ("csv", "parquet"):
+        assert export(form)[1] > 0
+
+
 def test_without_pyarrow_parquet_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,9 +94,10 @@ def send_order(
 def accepted(
     session: FixSocket, symbol: str = "KXR-0", side: str = "1", price: str = RESTING_PRICE
 ) -> Message:
-    """Enters an order and waits for its acceptance."""
-    name = send_order(session, symbol, side, price)
-    return report(session, lambda m: m.get(11) == name and m.get(150) == "0")
+    """Enters an order, which the venue must accept."""
+    found = answer(session, send_order(session, symbol, side, price))
+    assert found.get(150) == "0", f"refused: {found}"
+    return found
 
 
 def report(
@@ -120,16 +121,36 @@ def answer(session: FixSocket, name: str, seconds: float = PATIENCE_SECONDS) -> 
 
 
 def takes_orders(session: FixSocket, symbol: str = "KXR-0") -> bool:
-    """Whether a new order is accepted now; logs on again where the connection is gone.
+    """Whether a new order is accepted now; see `try_order`."""
+    return try_order(session, symbol) is not None
+
+
+def taken(session: FixSocket) -> Message:
+    """The acceptance of an order around a fault: the gateway may refuse one more after taking one.
+
+    It looks every 0.2 s whether the core moves, and what it saw last may have been the fault.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        found = try_order(session)
+        if found is not None:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(f"{session.sender}: no order was taken within {PATIENCE_SECONDS} s")
+
+
+def try_order(session: FixSocket, symbol: str = "KXR-0") -> Message | None:
+    """The acceptance of a new order, None without; logs on again where the connection is gone.
 
     One whose outcome is unknown has no answer for a while: then another is tried.
     """
     try:
         if not session.connected:
             log_on(session)
-        return answer(session, send_order(session, symbol), 1.0).get(150) == "0"
+        found = answer(session, send_order(session, symbol), 1.0)
     except (ConnectionClosedError, TimeoutError):
-        return False
+        return None
+    return found if found.get(150) == "0" else None
 
 
 def open_orders(session: FixSocket) -> dict[str, Message]:

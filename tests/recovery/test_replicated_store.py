@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from clients.fix_socket import FixSocket
 from recovery.recovery_parts import (
-    PATIENCE_SECONDS,
     accepted,
     client,
     configuration,
@@ -18,7 +17,7 @@ from recovery.recovery_parts import (
     report,
     send_order,
     system_of,
-    takes_orders,
+    taken,
 )
 from recovery.store_nodes import SETTINGS, Nodes, ask, says
 from waiting import wait_until
@@ -46,8 +45,7 @@ def test_no_acknowledged_order_is_lost_in_a_failover(tmp_path: Path, nodes: Node
         session = client(system, "ONE-RT")
         orders = {accepted(session).get(37) for _ in range(ORDERS)}
         nodes.kill(primary)
-        wait_until(lambda: takes_orders(session), "the failover", PATIENCE_SECONDS)
-        orders |= {accepted(session).get(37) for _ in range(ORDERS)}
+        orders |= {taken(session).get(37) for _ in range(ORDERS)}
         assert orders <= set(open_orders(session))
         session.close()
         assert system.returncode is None, system.story()
@@ -88,11 +86,10 @@ def test_no_acknowledged_order_is_lost_when_a_cluster_promotes_a_replica(
         sent |= {send_order(session) for _ in range(ORDERS)}
         ask(replica, "CLUSTER", "FAILOVER")  # as an operator would
         wait_until(lambda: shard_s_server(url) == replica, "the planned failover")
-        wait_until(lambda: takes_orders(session), "orders to go on", PATIENCE_SECONDS)
-        orders |= {accepted(session).get(37) for _ in range(ORDERS)}
+        orders |= {taken(session).get(37) for _ in range(ORDERS)}
         found = open_orders(session)
         assert orders <= set(found)
-        told = told_until(everything, accepted(session).get(37))
+        told = told_until(everything, taken(session).get(37))
         assert {line.get(11) for line in found.values()} <= set(told.values())
         assert len(told) == len(set(told.values())), "an order was taken twice"
         assert set(told) == set(open_orders(session)), "what was told and what is differ"
@@ -117,7 +114,7 @@ def fail_over(
     wait_until(lambda: says(replica, b"role:master", "INFO", "replication"), "the promotion")
     promoted_at = time.monotonic()
     bring_back()
-    wait_until(lambda: takes_orders(session), "orders to go on", PATIENCE_SECONDS)
+    taken(session)
     print(  # noqa: T201 - shown with -s
         f"primary of a Cluster {how}: replica promoted after {promoted_at - lost_at:.1f} s, "
         f"orders taken again after {time.monotonic() - lost_at:.1f} s"

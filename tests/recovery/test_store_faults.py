@@ -19,6 +19,7 @@ from recovery.recovery_parts import (
     open_orders,
     report,
     send_order,
+    taken,
     takes_orders,
 )
 from running_system import RunningSystem
@@ -101,7 +102,7 @@ def test_without_fsync_a_killed_store_loses_no_acknowledged_order(start: Start) 
     session = client(system, "ONE-RT")
     orders: set[str] = set()
     for _ in range(3):
-        orders |= {accepted(session).get(37) for _ in range(ORDERS)}
+        orders |= {taken(session).get(37) for _ in range(ORDERS)}
         for pid in system.processes("valkey-server"):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: takes_orders(session), "orders to be taken again", PATIENCE_SECONDS)
