@@ -113,6 +113,8 @@ _RANGES: Final = {  # part of Settings, key -> lowest and highest value
     ("edge", "connection_burst"): (1, 1_000_000),
     ("edge", "failed_logons_per_minute"): (1, 1_000_000),
     ("edge", "failed_logon_burst"): (1, 1_000_000),
+    ("edge", "wrong_passwords_per_minute"): (1, 1_000_000),
+    ("edge", "wrong_password_burst"): (1, 1_000_000),
     ("edge", "rates_kept_max"): (100, 10_000_000),
     ("gateway", "outbound_queue_max"): (10, 10_000_000),
     ("gateway", "inbound_queue_max"): (10, 10_000_000),

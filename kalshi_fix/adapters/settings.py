@@ -88,6 +88,8 @@ class EdgeSettings:
     connection_burst: int = 1_000
     failed_logons_per_minute: int = 60  # of one address for one session
     failed_logon_burst: int = 20  # ... of which each may keep the password thread for 60 ms
+    wrong_passwords_per_minute: int = 240  # of all strangers: who logged on before does not wait
+    wrong_password_burst: int = 20
     rates_kept_max: int = 20_000  # addresses, and addresses with sessions, remembered for these
 
 

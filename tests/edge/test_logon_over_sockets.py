@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -324,9 +325,26 @@ def test_unknown_user_and_wrong_password_take_as_long_as_each_other() -> None:
 def test_passwords_waiting_are_bounded() -> None:
     async def test() -> None:
         async with rig(edge_settings(*BOTH, password_waiting_max=1)) as found:
-            found.edge._credentials._waiting = 1
+            first_may_end = threading.Event()
+            found.edge._credentials._pool.submit(first_may_end.wait)  # the only thread
+            waiting = await found.client("NR")
+            waiting.send(logon("A-NR", "NR", t141="Y"))
+            await until(lambda: found.edge._credentials._turns._waiting[False] == 1)
             logout = await refused(found, "RT", logon(t141="Y"))
             assert logout[58] == "LOGON_SERVICE_BUSY"
+            first_may_end.set()
+            assert (await waiting.receive())[35] == "A"
+
+    run(test)
+
+
+def test_a_held_password_is_worked_out_in_the_end_and_shown_to_operators() -> None:
+    async def test() -> None:
+        ration = {"wrong_passwords_per_minute": 120, "wrong_password_burst": 1}
+        async with rig(edge_settings(session("A-RT", "RT"), **ration)) as found:
+            await refused(found, "RT", logon(t554="x", t141="Y"))
+            await found.logged_on()
+            assert found.count("edge_passwords_held_total") == 1
 
     run(test)
 
@@ -401,10 +419,10 @@ def test_passwords_are_never_worked_out_on_the_event_loop() -> None:
             guessing = [await found.client() for _ in range(8)]
             for guess in guessing:
                 guess.send(logon("B-RT", t141="Y"))
-            await until(lambda: found.edge._credentials._waiting == len(guessing))
+            await until(lambda: found.edge._credentials._turns._waiting[False] == len(guessing))
             client.send(message((35, "1"), (34, 2), (49, "A-RT"), (56, "KalshiRT"), (112, "x")))
             assert (await client.receive())[112] == "x"
-            assert found.edge._credentials._waiting > 1  # most of them still wait
+            assert found.edge._credentials._turns._waiting[False] > 1  # most of them still wait
             for guess in guessing:
                 assert (await guess.receive())[58] == "INVALID_CREDENTIALS"
 

@@ -199,6 +199,34 @@ def test_failures_at_one_address_do_not_lock_the_session_out_elsewhere() -> None
     run(test)
 
 
+def test_guesses_from_many_addresses_keep_no_engine_out_that_logged_on_before() -> None:
+    async def test() -> None:
+        ration = {"wrong_passwords_per_minute": 1, "wrong_password_burst": 3}
+        settings = edge_settings(session("A-RT", "RT"), proxies=("127.0.0.1",), **ration)
+        async with rig(settings) as found:
+            home = header("203.0.113.7")
+            first = await sent(found, home, logon())
+            assert (await first.receive())[35] == "A"
+            first.send(logon(t35="5", t34=2))
+            assert (await first.receive())[35] == "5"
+            texts = []
+            for number in range(4):
+                guess = await sent(
+                    found, header(f"203.0.113.{100 + number}"), logon(t554="x", t141="Y")
+                )
+                texts.append((await guess.receive())[58])
+            assert texts == ["INVALID_CREDENTIALS"] * 3 + ["LOGON_SERVICE_BUSY"]
+            # without 141=Y the answer would use a number of the session: a stranger must not
+            asked = len(found.gateway.asked)
+            reason = "unsaid_LOGON_SERVICE_BUSY"
+            await is_closed_without_a_word(found, reason, header("203.0.113.99"), logon(t554="x"))
+            assert len(found.gateway.asked) == asked
+            again = await sent(found, home, logon())
+            assert (await again.receive())[35] == "A"
+
+    run(test)
+
+
 def test_waiting_connections_are_capped_by_the_address_behind_the_proxy() -> None:
     async def test() -> None:
         settings = edge_settings(

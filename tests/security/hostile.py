@@ -39,13 +39,16 @@ class Attacker:
         self._count = count
         self._sockets: list[socket.socket] = []
 
-    def connect(self, role: str = "RT", receive_bytes: int = 0) -> socket.socket:
-        """One more connection."""
+    def connect(
+        self, role: str = "RT", receive_bytes: int = 0, source: str = "127.0.0.1"
+    ) -> socket.socket:
+        """One more connection; ``source`` is an address of loopback."""
         self._count.value += 1
         connection = socket.socket()
         if receive_bytes:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         connection.settimeout(2)
+        connection.bind((source, 0))
         connection.connect(("127.0.0.1", self.ports[role]))
         self._sockets.append(connection)
         return connection
@@ -217,13 +220,18 @@ def reconnect_storm(attacker: Attacker) -> None:
     attacker.close(member)
 
 
-def wrong_passwords(attacker: Attacker) -> None:
-    connection = attacker.connect()
+def wrong_passwords(attacker: Attacker, source: str = "127.0.0.1") -> None:
+    connection = attacker.connect(source=source)
     guess = [(98, "0"), (108, "30"), (141, "Y"), (553, "ALPHA-RT"), (554, f"g{attacker.tries}")]
     logon = attacker.message("A", 1, *guess).replace(f"{attacker.name}-RT".encode(), b"ALPHA-RT")
     connection.sendall(encode("A", _fields(logon)))
     connection.recv(4_096)
     attacker.close(connection)
+
+
+def wrong_passwords_from_everywhere(attacker: Attacker) -> None:
+    number = attacker.tries
+    wrong_passwords(attacker, f"127.0.{2 + number // 250 % 250}.{1 + number % 250}")
 
 
 def _fields(frame: bytes) -> list[Field]:
@@ -242,4 +250,5 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     subscription_bombs,
     reconnect_storm,
     wrong_passwords,
+    wrong_passwords_from_everywhere,
 )

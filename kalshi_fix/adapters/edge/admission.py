@@ -190,6 +190,8 @@ class Admission:
         if reset or identity.session.reset_on_logon:
             logout = self._logout(identity, text)
             return Answer(identity.name, result, text, logout)
+        if result == LogonReason.LOGON_SERVICE_BUSY:
+            return Drop(f"unsaid_{result}")  # nothing was proved: no number is used for it
         if not self.seats.take(identity.name, connection):
             return Drop("already_connected")
         request = OpenRequest(

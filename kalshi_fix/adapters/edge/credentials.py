@@ -11,7 +11,7 @@ import binascii
 import hmac
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kalshi_fix.adapters.edge.directory import is_loopback
 from kalshi_fix.adapters.edge.peer import Peer
+from kalshi_fix.adapters.edge.rates import Rate
+from kalshi_fix.adapters.edge.turns import Turns
 from kalshi_fix.adapters.passwords import COST, ScryptHash, hash_password
 from kalshi_fix.adapters.settings import EdgeSettings, SessionSettings, Settings
 from kalshi_fix.fix.logon import Logon, LogonReason
@@ -44,7 +46,8 @@ class CredentialsError(ValueError):
 class Credentials:
     """The registered passwords, keys and names of every session. Use from one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, held: Callable[[], None] = lambda: None) -> None:
+        """``held`` is told of each password that waits because too many others were wrong."""
         self._edge: EdgeSettings = settings.edge
         self._hashes: dict[str, ScryptHash] = {}
         self._keys: dict[str, PublicKey] = {}
@@ -57,7 +60,7 @@ class Credentials:
         self._pool = ThreadPoolExecutor(
             self._edge.password_threads, thread_name_prefix="scrypt", initializer=_give_way
         )
-        self._waiting = 0
+        self._turns = _turns(self._edge, held)
 
     def renew(self, settings: Settings) -> None:
         """From now on these credentials are the good ones. All of them are read, or none.
@@ -121,9 +124,11 @@ class Credentials:
         if logon.raw_data:
             good = self._signed(session, logon)
         else:
-            if self._waiting >= self._edge.password_waiting_max:
+            who = f"{peer.address} {session.name}"
+            answer = await self._turns.take(who, lambda: self._password(session, logon))
+            if answer is None:
                 return LogonReason.LOGON_SERVICE_BUSY
-            good = await self._password(session, logon)
+            good = answer
         named = certificate_fits(session, peer)
         return None if good and named else LogonReason.INVALID_CREDENTIALS
 
@@ -141,14 +146,10 @@ class Credentials:
         return any(results)
 
     async def _password(self, session: SessionSettings, logon: Logon) -> bool:
-        self._waiting += 1
-        try:
-            right = await self._matches(self._hashes, session, logon)
-            if not right and self._is_any_old_good():  # asked of every session, as above
-                old = self._old_hashes if self._is_old_good(session) else {}
-                right = await self._matches(old, session, logon)
-        finally:
-            self._waiting -= 1
+        right = await self._matches(self._hashes, session, logon)
+        if not right and self._is_any_old_good():  # asked of every session, as above
+            old = self._old_hashes if self._is_old_good(session) else {}
+            right = await self._matches(old, session, logon)
         username = session.username or session.sender_comp_id
         named = hmac.compare_digest(logon.username.encode(), username.encode())
         return right and named
@@ -170,6 +171,19 @@ class Credentials:
     def close(self) -> None:
         """Ends the pool's threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _turns(edge: EdgeSettings, held: Callable[[], None]) -> Turns:
+    wrong = Rate(
+        edge.wrong_passwords_per_minute / 60, edge.wrong_password_burst, edge.rates_kept_max
+    )
+    return Turns(
+        wrong,
+        at_once=edge.password_threads,
+        waiting_max=edge.password_waiting_max,
+        patience_seconds=edge.logon_seconds,
+        held=held,
+    )
 
 
 def _give_way() -> None:

@@ -49,7 +49,7 @@ class Edge:
     ) -> None:
         edge = self._settings = settings.edge
         self._directory = Directory.of(settings)
-        self._credentials = Credentials(settings)
+        self._credentials = Credentials(settings, meters.passwords_held.inc)
         failures = Rate(
             edge.failed_logons_per_minute / 60, edge.failed_logon_burst, edge.rates_kept_max
         )

@@ -27,6 +27,7 @@ class Meters:
     rejected: Family[Counter]
     logons: Family[Counter]
     bad_credentials: Family[Counter]
+    passwords_held: Counter
     garbled: Family[Counter]
     slow_readers: Counter
     ended: Family[Counter]
@@ -67,6 +68,9 @@ class Meters:
                 "edge_bad_credentials_total",
                 "Logons of a known session with wrong credentials [0]",
                 ["session"],
+            ),
+            passwords_held=metrics.counter(
+                "edge_passwords_held_total", "Waited because too many others were wrong [0]"
             ),
             garbled=metrics.counters(
                 "edge_garbled_messages_total", "Left out of a client's stream [0]", ["reason"]
