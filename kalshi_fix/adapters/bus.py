@@ -23,7 +23,7 @@ class OutcomeUnknownError(BusError):
 
 
 class FencedError(BusError):
-    """Another core has taken the shard over; this one must stop."""
+    """Another process has taken the shard, or the lane, over; this one must stop."""
 
 
 class StaleOffsetError(BusError):
@@ -71,14 +71,26 @@ class LaneRecord:
     note: bytes = b""
 
 
+@frozen(slots=True)
+class LaneHolder:
+    """Who speaks for a lane: its gateway's name as a reader, and the directory that serves it."""
+
+    reader: str
+    holder: str
+
+
 class Bus(Protocol):
     """One connection to one shard."""
 
     shard: str
 
     # commands
-    def append_commands(self, payload: bytes) -> str:
-        """Appends one batch to ``cmd``; durable when it returns (and replicated, if so set)."""
+    def append_commands(self, payload: bytes, lane: LaneHolder | None = None) -> str:
+        """Appends one batch to ``cmd``; durable when it returns (and replicated, if so set).
+
+        Raises:
+            FencedError: ``lane`` has another holder in this shard; certainly nothing was written.
+        """
         ...
 
     def seeds(self) -> dict[str, str]:
@@ -152,6 +164,10 @@ class Bus(Protocol):
 
     def take_lane(self, reader: str, before: str, after: str) -> bool:
         """Makes ``after`` the holder; False if it is not ``before`` any more."""
+        ...
+
+    def hold_lane(self, lane: LaneHolder) -> None:
+        """Makes it the holder here, whoever was: in the other shards, once the first is taken."""
         ...
 
     def positions(self) -> dict[str, Position]:

@@ -16,6 +16,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     Entry,
     FencedError,
+    LaneHolder,
     LaneRecord,
     Offset,
     Position,
@@ -119,10 +120,13 @@ class MemoryBus:
 
     # --- commands
 
-    def append_commands(self, payload: bytes) -> str:
+    def append_commands(self, payload: bytes, lane: LaneHolder | None = None) -> str:
         """See `Bus`."""
         with self._store.changed:
-            id_ = self._data().cmd.add(payload)
+            data = self._data()
+            if lane is not None:
+                self._fence_lane(data, lane.reader, lane.holder)
+            id_ = data.cmd.add(payload)
             self._store.changed.notify_all()
             return id_
 
@@ -211,9 +215,7 @@ class MemoryBus:
         with self._store.changed:
             data = self._data()
             if lane is not None:
-                holder = data.lanes.get(reader, LaneRecord()).holder
-                if holder != lane.holder:
-                    raise FencedError(f"the lane's holder is {holder}")
+                self._fence_lane(data, reader, lane.holder)
                 data.lanes[reader] = lane
             data.positions[reader] = Position(number, at)
 
@@ -230,6 +232,12 @@ class MemoryBus:
             if found.holder == before:
                 lanes[reader] = LaneRecord(after, found.note)
             return found.holder == before
+
+    def hold_lane(self, lane: LaneHolder) -> None:
+        """See `Bus`."""
+        with self._store.changed:
+            lanes = self._data().lanes
+            lanes[lane.reader] = LaneRecord(lane.holder, lanes.get(lane.reader, LaneRecord()).note)
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""
@@ -298,6 +306,11 @@ class MemoryBus:
     def _fence(self, data: _Shard, token: str) -> None:
         if data.state.token != token:
             raise FencedError(f"by {data.state.token}")
+
+    def _fence_lane(self, data: _Shard, reader: str, holder: str) -> None:
+        found = data.lanes.get(reader, LaneRecord()).holder
+        if found != holder:
+            raise FencedError(f"the lane's holder is {found}")
 
     def _extend(self, data: _Shard, lease_ms: int) -> None:
         data.lease_token = data.state.token

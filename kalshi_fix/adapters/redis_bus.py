@@ -16,6 +16,7 @@ from kalshi_fix.adapters.bus import (
     BusError,
     Entry,
     FencedError,
+    LaneHolder,
     LaneRecord,
     Offset,
     OutcomeUnknownError,
@@ -68,9 +69,18 @@ class RedisBus:
 
     # --- commands
 
-    def append_commands(self, payload: bytes) -> str:
+    def append_commands(self, payload: bytes, lane: LaneHolder | None = None) -> str:
         """See `Bus`."""
-        return _text(self._write("XADD", self._cmd, "*", "d", payload))
+        if lane is None:
+            return _text(self._write("XADD", self._cmd, "*", "d", payload))
+        keys = (2, self._cmd, self._lane)
+        holder = (f"{lane.reader}/holder", lane.holder)
+        try:
+            found = self._replicated(["EVALSHA", _SHA[scripts.APPEND], *keys, *holder, payload])
+        except ServerError as error:  # the script writes once, at its end
+            fenced = error.code == scripts.FENCED
+            raise (FencedError if fenced else BusDownError)(str(error)) from error
+        return _text(found)
 
     def seeds(self) -> dict[str, str]:
         """See `Bus`."""
@@ -159,6 +169,10 @@ class RedisBus:
     def take_lane(self, reader: str, before: str, after: str) -> bool:
         """See `Bus`."""
         return bool(self._script(scripts.TAKE_LANE, [self._lane], reader, before, after))
+
+    def hold_lane(self, lane: LaneHolder) -> None:
+        """See `Bus`."""
+        self._write("HSET", self._lane, f"{lane.reader}/holder", lane.holder)
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""

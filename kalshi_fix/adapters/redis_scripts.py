@@ -1,4 +1,4 @@
-"""The Lua scripts that write ``st``, ``lead``, ``evt`` and ``lane``: checks first, writes after.
+"""The Lua scripts that write to the store under a condition: checks first, writes after.
 
 A script that fails is not rolled back, so nothing is written before everything is checked, and the
 first write is the one the server may still refuse (an explicit id that is not above the last one).
@@ -59,6 +59,13 @@ for i = 2, #ARGV, 3 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2]) end
 return id
 """
 
+# KEYS cmd lane   ARGV field of the holder, holder, payload   -> entry id
+APPEND: Final = """
+local holder = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if holder ~= ARGV[2] then return redis.error_reply('FENCED by ' .. holder) end
+return redis.call('XADD', KEYS[1], '*', 'd', ARGV[3])
+"""
+
 # KEYS pos lane   ARGV reader, position, holder, note
 KEEP_LANE: Final = """
 local holder = redis.call('HGET', KEYS[2], ARGV[1] .. '/holder') or ''
@@ -75,4 +82,4 @@ redis.call('HSET', KEYS[1], ARGV[1] .. '/holder', ARGV[3])
 return 1
 """
 
-ALL: Final = (ACQUIRE, RENEW, RELEASE, COMMIT, SEED, KEEP_LANE, TAKE_LANE)
+ALL: Final = (ACQUIRE, RENEW, RELEASE, COMMIT, SEED, APPEND, KEEP_LANE, TAKE_LANE)

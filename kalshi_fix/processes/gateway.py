@@ -17,7 +17,7 @@ from typing import Final
 from kalshi_fix.adapters.audit.recorder import open_trail
 from kalshi_fix.adapters.audit.segments import AuditError
 from kalshi_fix.adapters.audit.wire import as_text
-from kalshi_fix.adapters.bus import BusError
+from kalshi_fix.adapters.bus import BusError, FencedError
 from kalshi_fix.adapters.engine import EngineConfigError
 from kalshi_fix.adapters.host import HostGauges
 from kalshi_fix.adapters.logs import Log, open_log
@@ -26,7 +26,7 @@ from kalshi_fix.adapters.paths import DataDir, next_boot
 from kalshi_fix.adapters.roster import lane_slots
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
-from kalshi_fix.processes.exit_codes import CLEAN, refuse
+from kalshi_fix.processes.exit_codes import CLEAN, GAVE_WAY, refuse
 from kalshi_fix.processes.gateway_hold import LaneHold
 from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 from kalshi_fix.processes.gateway_machine import LaneMachine
@@ -58,7 +58,8 @@ def main(name: str, settings: Settings, data: DataDir) -> int:
     """Serves the lane ``name`` until SIGTERM or SIGINT.
 
     Returns:
-        0 after a clean stop, 2 when it cannot start as configured or recovery is impossible. A
+        0 after a clean stop, 2 when it cannot start as configured or recovery is impossible, 3
+        when the lane went to another machine before it was served. A
         failure while it serves ends the process with 70, wherever it happens.
     """
     lanes = [lane.name for lane in settings.lanes]
@@ -154,6 +155,9 @@ def _serve(around: Surroundings, machine: LaneMachine, health: _Health, log: Log
     except PositionError as error:
         log.critical("position_lost", error=str(error))
         return refuse(f"gateway {around.name}: {error}")
+    except FencedError as error:
+        log.critical("lane_lost", error=str(error))
+        return GAVE_WAY
     machine.running()
     lane.start()
     gc.collect()
@@ -168,9 +172,15 @@ def _serve(around: Surroundings, machine: LaneMachine, health: _Health, log: Log
 
 
 def _recover(lane: Lane, log: Log) -> bool:
-    """Once; False while the store cannot be reached."""
+    """Once; False while the store cannot be reached.
+
+    Raises:
+        FencedError: another machine has taken the lane meanwhile.
+    """
     try:
         lane.recover()
+    except FencedError:
+        raise
     except BusError as error:
         log.warning("store_not_reachable", error=str(error))
         return False

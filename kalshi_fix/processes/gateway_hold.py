@@ -2,8 +2,8 @@
 
 Whoever has a lane's directory has its sessions' stores. So the store names the directory that holds
 the lane, with a note of what another machine would have to know. A process with another directory
-waits until the holder is silent or has stopped; from then on the holder can record nothing, and
-ends as soon as it tries. Knows no session rule and compares no clocks.
+waits until the holder is silent or has stopped; from then on the holder can record and append
+nothing, and ends as soon as it tries. Knows no session rule and compares no clocks.
 """
 
 import platform
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 from attrs import define
 
-from kalshi_fix.adapters.bus import Bus, BusError, LaneRecord, Position
+from kalshi_fix.adapters.bus import Bus, BusError, LaneHolder, LaneRecord, Position
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.processes.gateway_state import LaneStateError
 
@@ -67,6 +67,11 @@ class LaneHold:
     def is_moved(self) -> bool:
         """Whether the lane was last served from another directory."""
         return self.note is not None and self.note.directory != self.identity
+
+    @property
+    def holder(self) -> LaneHolder:
+        """Who appends for the lane."""
+        return LaneHolder(self.reader, self.identity)
 
     def take(self, told_to_stop: Callable[[float], bool]) -> bool:
         """Waits for the lane and takes it. False: told to stop before.

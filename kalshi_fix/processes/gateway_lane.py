@@ -245,8 +245,15 @@ class Lane:
         bus = (self._around.append or self._around.connect)(self._shards[index])
         collect = self._books[index].collect
         name = f"gateway:{self._around.name}"
+        hold = self._around.hold
         return ShardWriter(
-            name, bus, limits, confirmed=collect, metrics=self._metrics, log=self._log
+            name,
+            bus,
+            limits,
+            confirmed=collect,
+            lane=hold.holder if hold is not None else None,
+            metrics=self._metrics,
+            log=self._log,
         )
 
     def _build_engine(self) -> Acceptor:

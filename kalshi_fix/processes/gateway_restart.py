@@ -49,6 +49,9 @@ class Restart:
 
     def run(self) -> None:
         """See `Lane.recover`."""
+        if self.notes is not None:  # from here on nobody else appends for the lane, in any shard
+            for watch in self.watches[1:]:
+                watch.bus.hold_lane(self.notes.hold.holder)
         replay_the_rest(self.links, self.log)
         places = [watch.bus.positions().get(self.reader) for watch in self.watches]
         self.pulse.recorded = [recorded.number if recorded else 0 for recorded in places]

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from kalshi_fix.adapters.bus import Bus, BusDownError, OutcomeUnknownError
+from kalshi_fix.adapters.bus import Bus, BusDownError, FencedError, LaneHolder, OutcomeUnknownError
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.adapters.settings import GatewaySettings
 from kalshi_fix.messages.batch import CommandBatch
@@ -87,13 +87,17 @@ class ShardWriter:
         limits: WriterLimits,
         *,
         confirmed: Callable[[], Confirmed],
+        lane: LaneHolder | None = None,
         metrics: GatewayMetrics,
         log: Log,
     ) -> None:
+        """``lane``: without it nobody else can serve the lane."""
         self._writer = writer
         self._bus = bus
         self._limits = limits
         self._confirmed = confirmed
+        self._lane = lane
+        self._lost: FencedError | None = None  # the lane, to another machine
         self._metrics = metrics
         self._log = log
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
@@ -210,9 +214,15 @@ class ShardWriter:
         return _Batch(payload, submissions, in_doubt)
 
     def _append(self, batch: _Batch) -> None:
-        """Until the outcome is known, or the process ends."""
+        """Until the outcome is known, or the process ends.
+
+        Raises:
+            FencedError: another machine serves the lane; it tells the clients what became of this.
+        """
         pause = _RETRY_SECONDS_FIRST
         while (outcome := self._try(batch)) is _Outcome.UNKNOWN:
+            if self._lost is not None:
+                raise self._lost
             self._refuse_waiting()
             if self._stop.wait(pause):
                 return  # the numbers stay unconfirmed: the next start asks for them again
@@ -228,7 +238,11 @@ class ShardWriter:
         started = time.perf_counter()
         self.appended_at = time.monotonic()
         try:
-            self._bus.append_commands(batch.payload)
+            self._bus.append_commands(batch.payload, self._lane)
+        except FencedError as error:  # for the thread to end by; nobody is told anything here
+            self._log.critical("lane_lost", shard=self._bus.shard)
+            self._lost = error
+            return _Outcome.UNKNOWN
         except BusDownError as error:
             self._note("down", error)
             return _Outcome.UNKNOWN if batch.is_in_doubt else _Outcome.REFUSED

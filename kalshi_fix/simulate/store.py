@@ -17,6 +17,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     BusError,
     Entry,
+    LaneHolder,
     LaneRecord,
     Offset,
     OutcomeUnknownError,
@@ -122,11 +123,11 @@ class SimulatedBus:
 
     # --- commands
 
-    def append_commands(self, payload: bytes) -> str:
+    def append_commands(self, payload: bytes, lane: LaneHolder | None = None) -> str:
         """See `Bus`."""
 
         def append() -> str:
-            entry_id = self._server.append_commands(payload)
+            entry_id = self._server.append_commands(payload, lane)
             self._store.witness.appended(self.shard, Entry(entry_id, payload))
             self._store.wake_readers()
             return entry_id
@@ -219,6 +220,10 @@ class SimulatedBus:
     def take_lane(self, reader: str, before: str, after: str) -> bool:
         """See `Bus`; at once as well."""
         return self._server.take_lane(reader, before, after)
+
+    def hold_lane(self, lane: LaneHolder) -> None:
+        """See `Bus`; at once as well."""
+        self._server.hold_lane(lane)
 
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""

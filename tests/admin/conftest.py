@@ -10,7 +10,7 @@ import pytest
 from attrs import define, evolve, field
 
 from kalshi_fix.adapters.admin_socket import AdminClient, Login
-from kalshi_fix.adapters.bus import BusDownError, Entry, Offset, OutcomeUnknownError
+from kalshi_fix.adapters.bus import BusDownError, Entry, LaneHolder, Offset, OutcomeUnknownError
 from kalshi_fix.adapters.logs import open_log
 from kalshi_fix.adapters.memory_bus import MemoryBus, MemoryStore
 from kalshi_fix.adapters.passwords import hash_password
@@ -86,11 +86,11 @@ class FlakyBus(MemoryBus):
     lose_after_writing = 0
     lose_before_writing = 0
 
-    def append_commands(self, payload: bytes) -> str:
+    def append_commands(self, payload: bytes, lane: LaneHolder | None = None) -> str:
         if self.lose_before_writing:
             self.lose_before_writing -= 1
             raise OutcomeUnknownError("no answer in time")
-        entry_id = super().append_commands(payload)
+        entry_id = super().append_commands(payload, lane)
         if self.lose_after_writing:
             self.lose_after_writing -= 1
             raise OutcomeUnknownError("no answer in time")

@@ -12,6 +12,7 @@ from kalshi_fix.adapters.bus import (
     BusDownError,
     Entry,
     FencedError,
+    LaneHolder,
     LaneRecord,
     Offset,
     Position,
@@ -211,6 +212,30 @@ def test_only_the_holder_of_a_lane_records_its_position_and_its_note(bus: Bus) -
     assert bus.lane(reader) == LaneRecord("b", b"of a")
     bus.set_position(reader, 9, 3_000, LaneRecord("b", b"\x00of b\xff"))
     assert bus.lane(reader) == LaneRecord("b", b"\x00of b\xff")
+
+
+def test_only_the_holder_of_a_lane_appends_for_it(bus: Bus) -> None:
+    one, two = LaneHolder("gateway:gw1", "a"), LaneHolder("gateway:gw1", "b")
+    with pytest.raises(FencedError):
+        bus.append_commands(b"before anybody held it", one)
+    assert bus.take_lane(one.reader, "", "a")
+    bus.append_commands(b"of a", one)
+    bus.hold_lane(two)
+    with pytest.raises(FencedError):
+        bus.append_commands(b"late", one)
+    bus.append_commands(b"\x00of b\xff", two)
+    bus.append_commands(b"of no lane")
+    bus.hold_lane(LaneHolder("gateway:gw2", "c"))
+    bus.append_commands(b"of b again", two)
+    found = bus.read_commands("0-0", 10, 0)
+    assert payloads(found) == [b"of a", b"\x00of b\xff", b"of no lane", b"of b again"]
+
+
+def test_a_note_outlives_the_change_of_its_holder(bus: Bus) -> None:
+    bus.hold_lane(LaneHolder("gateway:gw1", "a"))
+    bus.set_position("gateway:gw1", 7, 1_000, LaneRecord("a", b"of a"))
+    bus.hold_lane(LaneHolder("gateway:gw1", "b"))
+    assert bus.lane("gateway:gw1") == LaneRecord("b", b"of a")
 
 
 def test_trimming_drops_what_lies_before_and_nothing_else(bus: Bus) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from gateway_support import Client, Rig, rig, wait_until
 
-from kalshi_fix.adapters.bus import BusDownError, OutcomeUnknownError
+from kalshi_fix.adapters.bus import BusDownError, LaneHolder, OutcomeUnknownError
 from kalshi_fix.messages import commands as c
 from kalshi_fix.services.service import Reaction
 
@@ -177,7 +177,7 @@ def forget_the_answer(system: Rig, monkeypatch: pytest.MonkeyPatch) -> list[Exce
     append = bus.append_commands
     outcomes: list[Exception] = [OutcomeUnknownError("no answer"), BusDownError("away")]
 
-    def forgetful(payload: bytes) -> str:
+    def forgetful(payload: bytes, _lane: LaneHolder | None = None) -> str:
         if b"one" in payload and outcomes:
             outcome = outcomes.pop(0)
             if isinstance(outcome, OutcomeUnknownError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gateway_support import execution, terms_of, wait_until
 
-from kalshi_fix.adapters.bus import BusDownError, OutcomeUnknownError
+from kalshi_fix.adapters.bus import BusDownError, FencedError, LaneHolder, OutcomeUnknownError
 from kalshi_fix.adapters.fix_store import (
     Sent,
     content,
@@ -296,7 +296,7 @@ class Tape:
         self.free = threading.Event()
         self.free.set()
 
-    def append_commands(self, payload: bytes) -> str:
+    def append_commands(self, payload: bytes, _lane: LaneHolder | None = None) -> str:
         self.free.wait(5)
         batch = CommandBatch.unpack(payload)
         ids = [getattr(command, "cl_ord_id", "-") for command in batch.commands]
@@ -309,7 +309,7 @@ class Tape:
         return "1-0"
 
 
-def writer(bus: Tape, **limits: int) -> ShardWriter:
+def writer(bus: Tape, *, is_started: bool = True, **limits: int) -> ShardWriter:
     made = ShardWriter(
         "gateway:gw1",
         bus,  # type: ignore[arg-type]
@@ -320,7 +320,8 @@ def writer(bus: Tape, **limits: int) -> ShardWriter:
         metrics=GatewayMetrics(Metrics("test"), Settings()),
         log=open_log("test", LogSettings(stderr_level="critical")),
     )
-    made.start()
+    if is_started:
+        made.start()
     return made
 
 
@@ -447,3 +448,15 @@ def test_a_number_is_settled_once_its_command_is_durable() -> None:
     bus.free.set()
     wait_until(lambda: progress.confirmed() == 2)
     made.stop(2)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_writer_whose_lane_has_moved_ends_and_tells_nobody_anything(at_once: bool) -> None:
+    lost = FencedError("the lane's holder is elsewhere")
+    bus, refused = Tape(lost, lost), list[str]()
+    made = writer(bus, is_started=False)
+    submission = Submission(order("A"), refused=lambda: refused.append("A"))
+    assert (made.submit_now if at_once else made.submit)(submission)
+    with pytest.raises(FencedError):
+        made._run()  # in its thread this ends the process
+    assert (bus.taken, refused) == ([], [])

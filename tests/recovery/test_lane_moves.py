@@ -25,7 +25,11 @@ from recovery.recovery_parts import (
 from running_system import FIX_PORTS, KALSHI_FIX, RunningSystem, free_offset
 from waiting import wait_until
 
+from kalshi_fix.adapters.bus import Bus, LaneHolder
 from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.redis_url import parse
+from kalshi_fix.adapters.settings import StoreSettings
+from kalshi_fix.adapters.store import Store
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 LANE = "gw1"
@@ -160,6 +164,35 @@ def test_a_lane_goes_on_without_its_disk_and_every_report_arrives(
     assert set(open_orders(session)) == rest | {last.get(37)}
     session.logout()
     other.close()
+
+
+def test_a_gateway_appends_nothing_from_the_moment_its_lane_moves(start: Start) -> None:
+    """It learns of the move within a second; until then clients go on sending."""
+    system = start("one", configuration(shards=2, extra=QUICKLY))
+    session = client(system, "ONE-RT")
+    symbols = {"s0": "KXR-0", "s1": "KXR-1"}
+    orders = {accepted(session, symbol).get(37) for symbol in symbols.values()}
+    buses = {shard: bus_of(system, shard) for shard in symbols}
+    for bus in buses.values():
+        bus.hold_lane(LaneHolder(f"gateway:{LANE}", "another machine"))
+    late = {shard: send_order(session, symbol) for shard, symbol in symbols.items()}
+    log = system.data / "logs" / f"gateway-{LANE}.log"
+    wait_until(lambda: '"lane_lost"' in log.read_text(), "its end", PATIENCE_SECONDS)
+    for shard, bus in buses.items():
+        taken = b"".join(entry.payload for entry in bus.read_commands("0-0", 10_000, 0))
+        assert late[shard].encode() not in taken
+        bus.close()
+    log_on(
+        session
+    )  # the next one has waited 2 s for a word of the other machine, which has no note
+    assert len(open_orders(session)) == len(orders | set(late)), "asked for again, and taken once"
+    session.close()
+
+
+def bus_of(system: RunningSystem, shard: str) -> Bus:
+    """The system's store."""
+    store = DataDir.find(system.data).store_socket
+    return Store(StoreSettings(), parse(f"unix://{store}")).bus(shard)
 
 
 def test_a_gateway_whose_lane_has_moved_ends_when_it_wakes(start: Start, elsewhere: Away) -> None:
