@@ -241,17 +241,13 @@ class Lane:
     # --- parts
 
     def _writer(self, index: int) -> ShardWriter:
-        limits = WriterLimits.of(self._limits)
-        bus = (self._around.append or self._around.connect)(self._shards[index])
-        collect = self._books[index].collect
-        name = f"gateway:{self._around.name}"
-        hold = self._around.hold
+        around = self._around
         return ShardWriter(
-            name,
-            bus,
-            limits,
-            confirmed=collect,
-            lane=hold.holder if hold is not None else None,
+            f"gateway:{around.name}",
+            (around.append or around.connect)(self._shards[index]),
+            WriterLimits.of(self._limits),
+            confirmed=self._books[index].collect,
+            lane=around.hold.holder if around.hold is not None else None,
             metrics=self._metrics,
             log=self._log,
         )
