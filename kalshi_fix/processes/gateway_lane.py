@@ -301,11 +301,7 @@ class Lane:
         outbox = Outbox(
             session.name,
             self._engine,
-            OutboxLimits(
-                queue_max=self._limits.outbound_queue_max,
-                stall_seconds=self._limits.outbound_stall_seconds,
-                unsent_bytes_max=self._limits.outbound_unsent_bytes_max,
-            ),
+            OutboxLimits.of(self._limits),
             shards=len(self._shards),
             metrics=self._metrics,
             log=self._log,

@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from kalshi_fix.adapters.settings import GatewaySettings
 from kalshi_fix.fix.message import FixMessage
 from kalshi_fix.processes.gateway_acks import Request
 from kalshi_fix.processes.gateway_progress import Progress
@@ -96,3 +97,12 @@ class OutboxLimits:
     queue_max: int
     stall_seconds: float
     unsent_bytes_max: int  # with more than this in the kernel a report goes through the queue
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "OutboxLimits":
+        """The configured ones."""
+        return cls(
+            queue_max=settings.outbound_queue_max,
+            stall_seconds=settings.outbound_stall_seconds,
+            unsent_bytes_max=settings.outbound_unsent_bytes_max,
+        )
