@@ -1,5 +1,6 @@
 """Sequence numbers, resends and reports made while a client is away."""
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -113,6 +114,41 @@ def test_numbers_go_on_over_connections_and_utc_midnights(tmp_path: Path) -> Non
         assert client.log_on().get(34) == "4"
         client.order("two")
         assert client.receive().get(11) == "two"
+
+
+def test_a_repeat_below_what_the_core_carried_out_is_refused_and_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    """The process that refused it died before that was stored; the core would pass it over."""
+    with rig(tmp_path) as system:
+        client = system.client("ALPHA-RT")
+        client.log_on(reset=True)
+        client.order("one")
+        client.receive()
+        store = tmp_path / "lanes" / "gw1" / "fix"
+        shutil.copytree(store, tmp_path / "before")
+        system.core.pause()
+        wait_until(lambda: system.lane.readiness() == "the core does not move")
+        client.order("two")
+        assert client.receive().msg_type == "j"
+        cancel = [(11, "three"), (41, "one"), (55, "M"), (54, "1"), (60, "20260101-00:00:00")]
+        client.send("F", *cancel)
+        system.core.resume()
+        assert client.receive().get(150) == "4"
+        system.lane.stop()
+        client.drop()
+        shutil.rmtree(store)
+        shutil.copytree(tmp_path / "before", store)
+        system.core.confirmed["ALPHA-RT"] = (1, 2)
+        system.start_lane()
+        client.log_on()
+        assert client.receive_until("2").get(7) == "3"
+        client.order("two", (43, "Y"), (122, "20260101-00:00:00"), number=3)
+        client.send("F", (43, "Y"), (122, "20260101-00:00:00"), *cancel, number=4)
+        refusal = client.receive_until("j")
+        assert [refusal.get(tag) for tag in (379, 380, 45)] == ["two", "4", "3"]
+        assert [order.cl_ord_id for order in system.core.executed(c.NewOrder)] == ["one"]
+        assert len(system.core.executed(c.CancelOrder)) == 1
 
 
 def test_a_polite_restart_sends_nothing_twice(tmp_path: Path) -> None:
