@@ -34,9 +34,11 @@ SUPERVISOR: Final = "supervisor"
 def top(
     data: Annotated[Path, typer.Option(help="Data directory of the system.")] = Path("var"),
     config: Annotated[
-        Path, typer.Option(help="Its configuration.", show_default="the demo system")
-    ] = DEMO_CONFIG,
-    port_offset: Annotated[int, typer.Option(help="As the system was started with.")] = 0,
+        Path | None, typer.Option(help="Its configuration.", show_default="as it was started with")
+    ] = None,
+    port_offset: Annotated[
+        int | None, typer.Option(help="Added to every port.", show_default="as it was started with")
+    ] = None,
     market: Annotated[
         list[str] | None, typer.Option("--market", "-m", help="Show this book. Repeatable.")
     ] = None,
@@ -47,7 +49,9 @@ def top(
     """Watch a running exchange."""
     try:
         directory = DataDir.find(data)
-        loaded = with_port_offset(load(config), port_offset)
+        started_config, started_offset = directory.started_with()
+        offset = started_offset if port_offset is None else port_offset
+        loaded = with_port_offset(load(config or started_config or DEMO_CONFIG), offset)
         settings = Roster.load(directory.roster).apply(loaded)
         viewer = Viewer(settings, Store.of(settings.store, directory), market or [])
     except (ConfigError, DataDirError, StoreUrlError) as error:

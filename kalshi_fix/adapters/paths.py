@@ -85,6 +85,18 @@ class DataDir:
         """Held by the process that runs a system on this directory."""
         return self.root / "run" / "lock"
 
+    def remember_start(self, config: Path, port_offset: int) -> None:
+        """Notes how the system is started, for who looks at it."""
+        (self.root / "run" / "started").write_text(f"{port_offset} {config}")
+
+    def started_with(self) -> tuple[Path | None, int]:
+        """Configuration and port offset of its last start; none and 0 where that is not known."""
+        try:
+            offset, _, config = (self.root / "run" / "started").read_text().partition(" ")
+        except FileNotFoundError:
+            return None, 0
+        return Path(config), int(offset)
+
     # --- admin service
 
     @property

@@ -129,6 +129,7 @@ class Supervisor:
         """
         try:
             self._lock.acquire(LOCK_SECONDS)
+            self._data.remember_start(self._plan.config, self._plan.port_offset)
             self._await_ports()
             self._serve_health()
             if self._start():

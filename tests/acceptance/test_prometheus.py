@@ -100,7 +100,7 @@ def test_top_shows_the_running_system_once(venue: RunningSystem) -> None:
     with Load(venue):
         wait_for_time(1.0)
         done = subprocess.run(
-            [str(KALSHI_FIX), "top", "--once", *venue.options, "--market", "KXTEST-A"],
+            [str(KALSHI_FIX), "top", "--once", "--data", str(venue.data), "--market", "KXTEST-A"],
             capture_output=True,
             text=True,
             timeout=60,

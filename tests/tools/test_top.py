@@ -88,3 +88,14 @@ def test_what_cannot_be_found_is_one_line(options: list[str], tmp_path: Path) ->
     (tmp_path / "run").mkdir()
     result = CliRunner().invoke(APP, ["--once", "--data", str(tmp_path), *options])
     assert result.exit_code == 2
+
+
+def test_a_system_is_looked_at_as_it_was_started(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[sessions] is no configuration")
+    directory = DataDir.create(tmp_path / "data")
+    directory.remember_start(config, 300)
+    assert directory.started_with() == (config, 300)
+    result = CliRunner().invoke(APP, ["--once", "--data", str(directory.root)])
+    assert result.exit_code == 2
+    assert "own.toml" in result.output
