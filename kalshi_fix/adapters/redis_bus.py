@@ -77,9 +77,11 @@ class RedisBus:
         holder = (f"{lane.reader}/holder", lane.holder)
         try:
             found = self._replicated(["EVALSHA", _SHA[scripts.APPEND], *keys, *holder, payload])
-        except ServerError as error:  # the script writes once, at its end
-            fenced = error.code == scripts.FENCED
-            raise (FencedError if fenced else BusDownError)(str(error)) from error
+        except ServerError as error:
+            if error.code == scripts.FENCED:
+                raise FencedError(str(error)) from error
+            self._drop()  # an older server puts its reason behind words of its own
+            raise BusDownError(str(error)) from error  # the script's only write is its end
         return _text(found)
 
     def seeds(self) -> dict[str, str]:
