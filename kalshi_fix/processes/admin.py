@@ -46,7 +46,7 @@ from kalshi_fix.services.admin import (
     to_command,
 )
 from kalshi_fix.services.admin_operations import OPERATIONS, Operation, Reach
-from kalshi_fix.services.admin_reads import CHECK, READINGS, STATUS, collapse
+from kalshi_fix.services.admin_reads import CHECK, READINGS, STATUS
 
 WRONG_LOGIN: Final = "operator or token wrong"
 
@@ -174,7 +174,7 @@ class AdminService:
     # --- reading
 
     def _read(self, request: Request) -> Answer:
-        rows = reader_of(request)
+        reader = reader_of(request)
         links = list(self._links.values())
         if request.operation == STATUS:
             seconds = self._settings.admin.answer_seconds
@@ -187,7 +187,7 @@ class AdminService:
             )
             return Answer(status=Status.DONE, rows=tuple(rows_found))
         self._catch_up(links)
-        found = collapse({link.shard: link.look(rows) for link in links})
+        found = reader.join({link.shard: link.look(reader.look) for link in links})
         return Answer(status=Status.DONE, rows=tuple(found))
 
     def _catch_up(self, links: Sequence[ShardLink]) -> None:

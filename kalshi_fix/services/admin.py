@@ -5,7 +5,7 @@ fields are read. Whether the exchange carries the command out is the core's deci
 must not know sockets, tokens, clocks or the bus.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from kalshi_fix.messages import commands as c
 from kalshi_fix.model import Scope
 from kalshi_fix.services.admin_fields import REQUIRED, Field, text
 from kalshi_fix.services.admin_operations import OPERATIONS, Operation
-from kalshi_fix.services.admin_reads import READINGS, Row
+from kalshi_fix.services.admin_reads import READINGS, ByShard, Filters, Reading, Row
 from kalshi_fix.services.admin_values import InvalidValueError
 from kalshi_fix.services.admin_view import ShardView
 
@@ -116,8 +116,24 @@ def is_reading(request: Request) -> bool:
     return request.operation in READINGS
 
 
-def reader_of(request: Request) -> Callable[[ShardView], list[Row]]:
-    """What a reading request finds in one shard's view.
+@frozen
+class Reader:
+    """What a reading request finds."""
+
+    reading: Reading
+    filters: Filters
+
+    def look(self, view: ShardView) -> list[Row]:
+        """In one shard's view."""
+        return self.reading.rows(view, self.filters)
+
+    def join(self, by_shard: ByShard) -> list[Row]:
+        """In all of them, each row with its shards."""
+        return self.reading.join(by_shard, self.filters)
+
+
+def reader_of(request: Request) -> Reader:
+    """How a reading request looks.
 
     Raises:
         InvalidRequestError: a filter is unknown or malformed.
@@ -129,7 +145,7 @@ def reader_of(request: Request) -> Callable[[ShardView], list[Row]]:
         for spec in reading.filters
         if request.args.get(spec.name) is not None
     }
-    return lambda view: reading.rows(view, filters)
+    return Reader(reading, filters)
 
 
 def operation_of(request: Request) -> Operation:

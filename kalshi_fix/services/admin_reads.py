@@ -6,7 +6,7 @@ changes anything or knows how a table is drawn.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
@@ -22,8 +22,10 @@ from kalshi_fix.services.admin_fields import (
 )
 from kalshi_fix.services.admin_view import AccountView, MarketView, ShardView
 
+T = TypeVar("T")
 Row = dict[str, Any]
 Filters = Mapping[str, Any]
+ByShard = Mapping[str, list[Row]]
 HISTORY_ROWS: Final = 50
 STATUS: Final = "status"  # the service adds to its row what the store tells
 CHECK: Final = "check"  # its rows are made by the service: see `admin_checks`
@@ -31,13 +33,14 @@ CHECK: Final = "check"  # its rows are made by the service: see `admin_checks`
 
 @frozen(kw_only=True)
 class Reading:
-    """A reading operation: its filters, each optional, and the rows of one shard."""
+    """A reading operation: its filters, each optional, and the rows of one shard and of all."""
 
     rows: Callable[[ShardView, Filters], list[Row]]
     filters: tuple[Field, ...] = ()
+    join: Callable[[ByShard, Filters], list[Row]] = lambda found, _filters: collapse(found)
 
 
-def collapse(by_shard: Mapping[str, list[Row]]) -> list[Row]:
+def collapse(by_shard: ByShard) -> list[Row]:
     """Rows of all shards, each with the shards that say the same: one row unless they differ."""
     found: list[tuple[Row, list[str]]] = []
     places: dict[str, int] = {}
@@ -50,6 +53,15 @@ def collapse(by_shard: Mapping[str, list[Row]]) -> list[Row]:
                 places[key] = len(found)
                 found.append((row, [shard]))
     return [{**row, "shard": ",".join(shards)} for row, shards in found]
+
+
+def _side_by_side(by_shard: ByShard, _filters: Filters) -> list[Row]:
+    """Every shard's own: two equal amounts of money are not one."""
+    return [{**row, "shard": shard} for shard, rows in by_shard.items() for row in rows]
+
+
+def _newest_last(by_shard: ByShard, filters: Filters) -> list[Row]:
+    return _last(sorted(collapse(by_shard), key=lambda row: str(row["at"])), filters)
 
 
 def market_row(market: MarketView) -> Row:
@@ -209,7 +221,6 @@ def _limits(view: ShardView, filters: Filters) -> list[Row]:
 def _history(view: ShardView, filters: Filters) -> list[Row]:
     wanted = filters.get("operator")
     chosen = [event for event in view.answers.values() if wanted in {None, event.operator}]
-    rows = filters.get("rows", HISTORY_ROWS)
     return [
         {
             "at": v.format_time(event.at),
@@ -220,8 +231,13 @@ def _history(view: ShardView, filters: Filters) -> list[Row]:
             "detail": event.detail,
             "request_id": event.request_id,
         }
-        for event in chosen[len(chosen) - min(rows, len(chosen)) :]
+        for event in _last(chosen, filters)
     ]
+
+
+def _last(found: list[T], filters: Filters) -> list[T]:
+    """As many as were asked for."""
+    return found[max(0, len(found) - filters.get("rows", HISTORY_ROWS)) :]
 
 
 def exchange_row(view: ShardView) -> Row:
@@ -272,7 +288,9 @@ READINGS: Final[dict[str, Reading]] = {
     "markets.list": Reading(
         rows=_markets, filters=(Field("symbol", symbol), Field("status", name))
     ),
-    "accounts.show": Reading(rows=_accounts, filters=(Field("account", name), Field("firm", name))),
+    "accounts.show": Reading(
+        rows=_accounts, filters=(Field("account", name), Field("firm", name)), join=_side_by_side
+    ),
     "firms.list": Reading(rows=_firms),
     "sessions.list": Reading(rows=_sessions, filters=(Field("firm", name),)),
     "segments.list": Reading(rows=_segments),
@@ -281,7 +299,9 @@ READINGS: Final[dict[str, Reading]] = {
         rows=_limits,
         filters=(Field("scope", one_of("firm", "account", "session")), Field("name", name)),
     ),
-    "history": Reading(rows=_history, filters=(Field("operator", name), Field("rows", count))),
+    "history": Reading(
+        rows=_history, filters=(Field("operator", name), Field("rows", count)), join=_newest_last
+    ),
     CHECK: Reading(rows=lambda _view, _filters: []),
     STATUS: Reading(rows=lambda view, _filters: [exchange_row(view)]),
 }

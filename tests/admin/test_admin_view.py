@@ -38,7 +38,14 @@ def view_with(*events: e.Event) -> ShardView:
 
 
 def rows(view: ShardView, operation: str, **filters: str) -> list[dict[str, Any]]:
-    return reader_of(Request(operation=operation, args=filters))(view)
+    return reader_of(Request(operation=operation, args=filters)).look(view)
+
+
+def rows_of_all(
+    views: dict[str, ShardView], operation: str, **filters: str
+) -> list[dict[str, Any]]:
+    reader = reader_of(Request(operation=operation, args=filters))
+    return reader.join({shard: reader.look(view) for shard, view in views.items()})
 
 
 def money(view: ShardView) -> tuple[str, str, str, int, dict[str, str]]:
@@ -151,4 +158,23 @@ def test_rows_on_which_all_shards_agree_stand_once() -> None:
     assert collapse({"s0": [same], "s1": [lost]}) == [
         {**same, "shard": "s0"},
         {**lost, "shard": "s1"},
+    ]
+
+
+def test_money_in_two_shards_stays_two_rows_however_equal() -> None:
+    views = {shard: view_with(ACCOUNT, DEPOSIT) for shard in ("s0", "s1")}
+    found = rows_of_all(views, "accounts.show")
+    assert [(row["account"], row["shard"]) for row in found] == [("A-1", "s0"), ("A-1", "s1")]
+
+
+def test_the_history_of_all_shards_is_in_the_order_of_time_and_cut_as_one() -> None:
+    views = {
+        "s0": view_with(answered(1, 1_000_000_000), answered(4, 4_000_000_000)),
+        "s1": view_with(answered(2, 2_000_000_000), answered(3, 3_000_000_000)),
+    }
+    found = rows_of_all(views, "history", rows="3")
+    assert [(row["request_id"], row["shard"]) for row in found] == [
+        ("R2", "s1"),
+        ("R3", "s1"),
+        ("R4", "s0"),
     ]
