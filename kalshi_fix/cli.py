@@ -156,7 +156,8 @@ def hash_password() -> None:
     """Hash a password or operator token for the configuration; reads it from the terminal."""
     from kalshi_fix.adapters.passwords import hash_password as hashed  # noqa: PLC0415
 
-    typer.echo(hashed(typer.prompt("Password", hide_input=True, confirmation_prompt=True)))
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    typer.echo(hashed(password))
 
 
 @app.command()
