@@ -1,4 +1,4 @@
-"""Commands on their way to the shards: which ones, in whose name, and what is confirmed.
+"""Commands on their way to the shards: in whose name, and what is confirmed.
 
 A command made by this process is identified by (process, boot, counter); counters rise in the order
 of the queue, so they are given out and queued in one step. Knows no FIX message.
@@ -12,8 +12,6 @@ from attrs import define, field
 from kalshi_fix.messages import commands as c
 from kalshi_fix.processes.gateway_link import Link
 from kalshi_fix.processes.gateway_writer import Confirmed, ShardWriter, Submission
-
-_BY_SYMBOL = (c.NewOrder, c.CancelOrder, c.ReplaceOrder)
 
 
 @define(slots=True, eq=False)
@@ -39,24 +37,6 @@ class ConfirmedBook:
             if confirmed > 0 and progress.epochs:
                 found[name] = (progress.epochs[self.shard], confirmed)
         return found
-
-
-class Routes:
-    """Which shards a command concerns, by the market's place in the configuration."""
-
-    def __init__(self, shards: Sequence[str], market_shards: Mapping[str, str]) -> None:
-        self._all = tuple(range(len(shards)))
-        self._of_symbol = {
-            symbol: (shards.index(shard) if shard else 0,)
-            for symbol, shard in market_shards.items()
-        }
-
-    def of(self, command: c.Command) -> tuple[int, ...]:
-        """Indexes of shards; the first for a market nobody knows, which refuses it."""
-        symbol = getattr(command, "symbol", "")
-        if isinstance(command, _BY_SYMBOL) or (symbol and not isinstance(command, c.QueryOrder)):
-            return self._of_symbol.get(symbol, (0,))
-        return self._all
 
 
 class Process:

@@ -23,9 +23,10 @@ from kalshi_fix.fix.wire import SOH, WireError, decode
 from kalshi_fix.messages.commands import Command, NewOrder
 from kalshi_fix.model import Reason
 from kalshi_fix.processes.gateway_acks import ORDERS, AckTimes, Request, identity_of
-from kalshi_fix.processes.gateway_commands import ConfirmedBook, Routes
+from kalshi_fix.processes.gateway_commands import ConfirmedBook
 from kalshi_fix.processes.gateway_guard import SessionGuard
 from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_markets import Routes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics, reason_of
 from kalshi_fix.processes.gateway_outgoing import Outgoing, possible_repeat
 from kalshi_fix.processes.gateway_progress import Progress

@@ -28,7 +28,7 @@ from kalshi_fix.fix.session_rules import Budget
 from kalshi_fix.model import Role
 from kalshi_fix.processes.gateway_acks import AckTimes
 from kalshi_fix.processes.gateway_calendar import SessionCalendars
-from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process, Routes
+from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_control import ControlServer
 from kalshi_fix.processes.gateway_desks import build_desks, gathering_of
 from kalshi_fix.processes.gateway_gauges import LaneGauges
@@ -37,6 +37,7 @@ from kalshi_fix.processes.gateway_hold import LaneHold
 from kalshi_fix.processes.gateway_intake import Intake
 from kalshi_fix.processes.gateway_link import Link, engine_session, has_told, session_view
 from kalshi_fix.processes.gateway_machine import raise_numbers
+from kalshi_fix.processes.gateway_markets import Routes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_moving import CALENDAR, STATE, notes_of
 from kalshi_fix.processes.gateway_opening import OpeningLimits, SessionOpener
@@ -115,6 +116,7 @@ class Lane:
         ]
         self._writers = [self._writer(index) for index in range(len(self._shards))]
         self._process = Process(f"gateway:{around.name}", around.boot, self._writers)
+        self._routes = Routes.of_settings(around.settings)
         self._secret = secrets.token_hex(_SECRET_BYTES)
         self._replayer = replayer_of(
             self._desks.get(Role.DC),
@@ -165,6 +167,7 @@ class Lane:
             shards=self._shards,
             reader=self._process.name,
             watches=self._watches,
+            routes=self._routes,
             routers=self._routers,
             readers=self._readers,
             pulse=self._pulse,
@@ -253,14 +256,13 @@ class Lane:
         )
 
     def _build_engine(self) -> Acceptor:
-        markets = {m.symbol: m.shard for m in self._around.settings.markets}
         guard = SessionGuard(secret=self._secret, log=self._log)
         intake = Intake(
             desks=self._desks,
             writers=self._writers,
             watches=self._watches,
             books=self._books,
-            routes=Routes(self._shards, markets),
+            routes=self._routes,
             acks=self._acks,
             guard=guard,
             replay=self._replayer.ask if self._replayer else None,
@@ -310,9 +312,8 @@ class Lane:
         )
         store = self._around.data.fix_store(self._around.name)
         replays = SessionReplays(store, engine.store_name, self._shards) if keeps_history else None
-        limits = self._limits
-        resends = Budget(limits.resend_messages_max, limits.resend_messages_per_minute)
-        faults = Budget(limits.admin_faults_max, limits.admin_faults_per_minute)
+        resends = Budget(self._limits.resend_messages_max, self._limits.resend_messages_per_minute)
+        faults = Budget(self._limits.admin_faults_max, self._limits.admin_faults_per_minute)
         return Link(session, self._views[session.name], engine, outbox, resends, faults, replays)
 
     def _build_opener(self) -> SessionOpener:
@@ -340,6 +341,7 @@ class Lane:
             log_out=self._engine.log_out,
             set_numbers=self._engine.set_numbers,
             on_answered=self._calendars.answered,
+            learn_markets=self._routes.learn,
             acks=self._acks,
             metrics=self._metrics,
             log=self._log,
@@ -370,6 +372,7 @@ class Lane:
             engine=self._engine,
             readers=self._readers,
             watches=self._watches,
+            routes=self._routes,
             books=self._books,
             acks=self._acks,
             calendars=self._calendars,

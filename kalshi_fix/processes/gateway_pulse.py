@@ -19,6 +19,7 @@ from kalshi_fix.processes.gateway_calendar import SessionCalendars
 from kalshi_fix.processes.gateway_commands import ConfirmedBook, Process
 from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_markets import Routes
 from kalshi_fix.processes.gateway_marks import LaneNotes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_reader import EventReader
@@ -42,6 +43,7 @@ class Pulse:
         engine: Acceptor,
         readers: Sequence[EventReader],
         watches: Sequence[CoreWatch],
+        routes: Routes,
         books: Sequence[ConfirmedBook],
         acks: AckTimes,
         calendars: SessionCalendars,
@@ -56,6 +58,7 @@ class Pulse:
         self._engine = engine
         self._readers = readers
         self._watches = watches
+        self._routes = routes
         self._books = books
         self._acks = acks
         self._calendars = calendars
@@ -172,3 +175,7 @@ class Pulse:
             )
         )
         self.record_positions()
+        try:
+            self._routes.read(watch.bus for watch in self._watches)
+        except BusError as error:
+            self._log.info("markets_not_read", error=str(error))

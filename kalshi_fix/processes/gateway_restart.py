@@ -18,6 +18,7 @@ from kalshi_fix.processes.event_history import HistoryError, ShardHistory
 from kalshi_fix.processes.gateway_findings import already_sent, replay_the_rest, take_up
 from kalshi_fix.processes.gateway_gathering import SavedGathering
 from kalshi_fix.processes.gateway_link import Link
+from kalshi_fix.processes.gateway_markets import Routes
 from kalshi_fix.processes.gateway_marks import LaneNotes
 from kalshi_fix.processes.gateway_moving import told_until
 from kalshi_fix.processes.gateway_pulse import Pulse
@@ -36,6 +37,7 @@ class Restart:
     shards: Sequence[str]
     reader: str  # as in ``pos``
     watches: Sequence[CoreWatch]
+    routes: Routes
     routers: Sequence[Router]
     readers: Sequence[EventReader]
     pulse: Pulse
@@ -52,6 +54,7 @@ class Restart:
         if self.notes is not None:  # from here on nobody else appends for the lane, in any shard
             for watch in self.watches[1:]:
                 watch.bus.hold_lane(self.notes.hold.holder)
+        self.routes.read(watch.bus for watch in self.watches)
         replay_the_rest(self.links, self.log)
         places = [watch.bus.positions().get(self.reader) for watch in self.watches]
         self.pulse.recorded = [recorded.number if recorded else 0 for recorded in places]

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from kalshi_fix.adapters.logs import Log
 from kalshi_fix.fix.message import FixMessage
+from kalshi_fix.messages import commands as c
 from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import EventEntry
 from kalshi_fix.processes.gateway_acks import AckTimes
@@ -54,6 +55,7 @@ class Router:
     log_out: Callable[[str, str], None]
     set_numbers: Callable[[str, int, int], None]  # incoming, outgoing; 0 = leave it
     on_answered: Callable[[int, e.AdminAnswered], None]  # the outcome of an operator's command
+    learn_markets: Callable[[list[e.MarketEvent], int], None]
     acks: AckTimes
     metrics: GatewayMetrics
     log: Log
@@ -61,6 +63,7 @@ class Router:
     newest: int = 0  # number of the last event whose delivery has begun
     read_at: float = 0.0  # when what is being delivered came from the store, monotonic seconds
     told_again_until: int = 0  # events that an earlier process has carried out, told again
+    has_defined: bool = False  # a market, in the entry that is being taken
     is_doubtful: bool = False  # while nobody knows which of them were: they say so (97=Y)
     _own: dict[type[Any], Callable[[Any], None]] = field(init=False)
     _desks_of: dict[type[Any], tuple[Desk, ...]] = field(init=False, factory=dict)
@@ -84,6 +87,9 @@ class Router:
         if any(not firm or firm in self.firms for firm, _ in entry.firms):
             for event in entry.events(self.firms):
                 self._take_event(event)
+        if self.has_defined:
+            self.has_defined = False
+            self.learn_markets(entry.market_events(), self.shard_index)
         return entry.last
 
     def _take_event(self, event: e.Event) -> None:
@@ -129,6 +135,8 @@ class Router:
         link.outbox.make_room()
 
     def _answered(self, event: e.AdminAnswered) -> None:
+        if event.command == c.DefineMarket.__name__ and not event.reason:
+            self.has_defined = True
         self.on_answered(self.shard_index, event)
 
     def _order_rejected(self, event: e.OrderRejected) -> None:

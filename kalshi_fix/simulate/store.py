@@ -225,6 +225,10 @@ class SimulatedBus:
         """See `Bus`; at once as well."""
         self._server.hold_lane(lane)
 
+    def get_books(self, symbols: list[str]) -> dict[str, bytes]:
+        """See `Bus`; at once: nobody publishes market data here."""
+        return self._server.get_books(symbols)
+
     def positions(self) -> dict[str, Position]:
         """See `Bus`."""
         found: dict[str, Position] = self._ask(self._server.positions)

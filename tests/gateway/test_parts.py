@@ -18,6 +18,7 @@ from kalshi_fix.adapters.fix_store import (
     tail,
 )
 from kalshi_fix.adapters.logs import open_log
+from kalshi_fix.adapters.memory_bus import MemoryStore
 from kalshi_fix.adapters.metrics import Metrics
 from kalshi_fix.adapters.settings import LogSettings, Settings
 from kalshi_fix.fix.message import FixMessage
@@ -27,12 +28,13 @@ from kalshi_fix.messages import events as e
 from kalshi_fix.messages.batch import CommandBatch
 from kalshi_fix.model import Reason
 from kalshi_fix.processes.gateway_acks import AckTimes, Request, identity_of
-from kalshi_fix.processes.gateway_commands import Routes
+from kalshi_fix.processes.gateway_markets import Routes
 from kalshi_fix.processes.gateway_metrics import GatewayMetrics
 from kalshi_fix.processes.gateway_progress import Progress
 from kalshi_fix.processes.gateway_recovery import AlreadySent
 from kalshi_fix.processes.gateway_state import LaneState, LaneStateError, Opening
 from kalshi_fix.processes.gateway_writer import ShardWriter, Submission, WriterLimits
+from kalshi_fix.services.market_data_format import INDEX_KEY, pack_index
 
 # --- progress
 
@@ -244,6 +246,27 @@ def test_commands_go_to_the_shard_of_their_market_and_the_rest_to_all() -> None:
 def order(cl_ord_id: str, *, symbol: str = "M", number: int = 2) -> c.NewOrder:
     return c.NewOrder("A", 1, number, 0, 0, 0, cl_ord_id, symbol, 1, 100, 2, 5000, 1, 0, "", 0, "",
                       1, False, 0)  # fmt: skip
+
+
+def defined(symbol: str) -> e.MarketChanged:
+    return e.MarketChanged(1, 5, symbol, 1, "active", "E", "S", "T", (), 0, 0, 0, -1, "", "", ())
+
+
+def test_markets_defined_since_are_learned_from_their_shard_and_its_list() -> None:
+    routes = Routes(["s0", "s1"], {"M": "s1"})
+    assert routes.of(order("one")) == (1,)
+    new = order("two", symbol="NEW")
+    assert routes.of(new) == (0,), "nobody knows it"
+    routes.learn([defined("NEW")], 1)
+    assert routes.of(new) == (1,)
+    later = Routes(["s0", "s1"], {"M": "s1"})
+    store = MemoryStore()
+    buses = [store.connect(shard) for shard in ("s0", "s1")]
+    later.read(buses)
+    assert later.of(new) == (0,)
+    buses[1].put_books({INDEX_KEY: pack_index(["M", "NEW"])})
+    later.read(buses)
+    assert later.of(new) == (1,)
 
 
 def test_the_first_answer_ends_the_measurement_and_too_many_are_not_measured() -> None:
