@@ -7,7 +7,6 @@ end is a crash, from which a start recovers.
 import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -47,6 +46,7 @@ from kalshi_fix.processes.core_snapshots import (
     SnapshotSchedule,
 )
 from kalshi_fix.processes.exit_codes import CLEAN, CRASHED, GAVE_WAY, refuse
+from kalshi_fix.processes.stopping import StopFlag
 
 # starting again will not help, and nothing was changed
 _REFUSALS: Final = (
@@ -85,7 +85,7 @@ class CoreProcess:
         self._archive = Archive(data.archive(shard), settings.core.archive_segment_bytes)
         self._audit = data.audit(f"core-{shard}")
         self._bus = store.bus(shard)
-        self._stopping = threading.Event()
+        self._stopping = StopFlag()
         self._beat = time.monotonic()
         self._core: CoreShard | None = None
         self._state = "starting"

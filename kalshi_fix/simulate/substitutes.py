@@ -32,6 +32,7 @@ from kalshi_fix.processes import core, gateway  # noqa: F401 - loaded, so that t
 from kalshi_fix.processes.core_audit import ArchiveChain
 from kalshi_fix.processes.core_snapshots import Snapshot, Snapshots
 from kalshi_fix.processes.gateway_control import ControlServer
+from kalshi_fix.processes.stopping import StopFlag
 from kalshi_fix.simulate.machine import (
     Event,
     Lock,
@@ -257,6 +258,7 @@ def substituted(
         id(ControlServer): control,
         id(Store): store,
         id(Snapshots): _SimulatedSnapshots,
+        id(StopFlag): partial(Event, machine),
     }
     kept: list[tuple[dict[str, Any], str, Any]] = []
     for name, module in list(sys.modules.items()):

@@ -5,8 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from free_ports import free_port
+from running_system import KALSHI_FIX, free_offset
+from waiting import wait_for_time, wait_until
 
 from kalshi_fix.processes.stopping import SIGNALS, StopFlag
 
@@ -47,3 +51,28 @@ def test_a_flag_set_in_a_signal_handler_ends_the_wait_it_interrupts() -> None:
 
 def test_a_wait_for_a_flag_nobody_sets_ends_in_its_time() -> None:
     assert not StopFlag().wait(0.01)
+
+
+@pytest.mark.parametrize(
+    "role",
+    [("core", "--shard", "s0"), ("gateway", "--name", "gw1"), ("marketdata",), ("edge",)],
+    ids=lambda role: str(role[0]),
+)
+def test_stop_signals_that_interrupt_each_other_end_a_process_all_the_same(
+    role: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A supervisor asks more than once. Nothing but a store to wait for: every thread has begun."""
+    places = ["--data", str(tmp_path / "data"), "--port-offset", str(free_offset())]
+    environ = os.environ | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+    with subprocess.Popen(
+        [str(KALSHI_FIX), *role, *places], env=environ, stderr=subprocess.DEVNULL
+    ) as process:
+        logs = tmp_path / "data" / "logs"
+        try:
+            wait_until(lambda: any(path.stat().st_size for path in logs.glob("*.log")), "its log")
+            wait_for_time(0.5)
+            for _ in range(50_000):
+                os.kill(process.pid, signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
