@@ -19,6 +19,7 @@ QTY_UNIT: Final = 100
 MONEY_UNIT: Final = PRICE_UNIT * QTY_UNIT
 NANOS: Final = 1_000_000_000
 NANOS_PER_MS: Final = 1_000_000
+IDS_PER_SHARD: Final = 10**15  # order and trade ids of different shards never meet, and name it
 
 
 class Side(IntEnum):

@@ -7,7 +7,7 @@ in the other modules are functions of this state and a command; none keeps anyth
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import Factory, define
 
@@ -15,7 +15,7 @@ from kalshi_fix.core import risk
 from kalshi_fix.core.config import DEFAULT, ExchangeConfig
 from kalshi_fix.core.ledger import Ledger
 from kalshi_fix.messages.market_events import LevelChanged
-from kalshi_fix.model import Reason
+from kalshi_fix.model import IDS_PER_SHARD, Reason
 
 if TYPE_CHECKING:
     from kalshi_fix.core.book import Ladder, Level
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from kalshi_fix.core.order import Order
     from kalshi_fix.core.parties import Account, Desk, Firm, Gateway, Segment, Session
     from kalshi_fix.messages.events import Event
-
-
-# order and trade ids of different shards never meet, and name their shard
-IDS_PER_SHARD: Final = 10**15
 
 
 @define(slots=True, eq=False)

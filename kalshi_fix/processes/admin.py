@@ -24,6 +24,7 @@ from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.settings import Settings
 from kalshi_fix.adapters.store import Store
 from kalshi_fix.messages.commands import Drain
+from kalshi_fix.model import IDS_PER_SHARD
 from kalshi_fix.processes.admin_checks import check_rows
 from kalshi_fix.processes.admin_drain import DrainWatch
 from kalshi_fix.processes.admin_metrics import AdminMetrics
@@ -47,6 +48,7 @@ from kalshi_fix.services.admin import (
 )
 from kalshi_fix.services.admin_operations import OPERATIONS, Operation, Reach
 from kalshi_fix.services.admin_reads import CHECK, READINGS, STATUS
+from kalshi_fix.services.admin_values import IDENTITY_DIGITS_MAX
 
 WRONG_LOGIN: Final = "operator or token wrong"
 
@@ -225,6 +227,8 @@ class AdminService:
             return every
         if operation.reach is Reach.MARKET:
             return [self._home(request)]
+        if operation.reach is Reach.IDENTITY:
+            return [self._maker(operation.fields[0].name, request)]
         if len(every) > 1 and not request.shard:
             raise InvalidRequestError(f"shard: name one of {', '.join(self._links)}")
         return [self._links[request.shard or every[0].shard]]
@@ -238,6 +242,18 @@ class AdminService:
                     raise InvalidRequestError(f"shard: {symbol} lives in {link.shard}")
                 return link
         return self._links[request.shard] if request.shard else next(iter(self._links.values()))
+
+    def _maker(self, field: str, request: Request) -> ShardLink:
+        """The shard whose number it is; what is no number is for `to_command` to say."""
+        shards = list(self._links)
+        written = str(request.args.get(field))
+        is_number = written.isdecimal() and len(written) <= IDENTITY_DIGITS_MAX
+        index = int(written) // IDS_PER_SHARD if is_number else 0
+        if index >= len(shards):
+            raise InvalidRequestError(f"{field}: {written} is of none of {', '.join(shards)}")
+        if request.shard not in {"", shards[index]}:
+            raise InvalidRequestError(f"shard: {written} is of {shards[index]}")
+        return self._links[shards[index]]
 
     def _record(self, operator: str, request: Request, answer: Answer) -> None:
         known = request.operation in OPERATIONS or request.operation in READINGS

@@ -143,7 +143,7 @@ count: Final = number(v.parse_count)
 place: Final = number(  # of a command in its entry; -1 = the whole entry cannot be read
     lambda written: -1 if written == "-1" else v.parse_count(written), least=-1
 )
-identity: Final = number(v.parse_count, least=1)
+identity: Final = number(v.parse_identity, least=1)
 outcome: Final = number(_outcome)
 rate: Final = number(lambda written: v.parse_decimal(written, v.RATE_PLACES))
 rate_or_rebate: Final = number(

@@ -22,8 +22,9 @@ class Reach(StrEnum):
 
     EVERY = "every"  # reference data, kill switch, limits, pauses of all
     MARKET = "market"  # the shard of the market named
+    IDENTITY = "identity"  # the shard that gave the order or the trade its number
     ONE = "one"  # the shard the operator names; where there is only one, that
-    # (accounts are funded per shard; order, trade and entry ids are a shard's own)
+    # (accounts are funded per shard; entry ids are a shard's own)
 
 
 Base = Callable[[ShardView, str], Mapping[str, Any] | None]
@@ -89,6 +90,11 @@ def _on_every_shard(command: type[Any], *fields: Field, **fixed: object) -> Oper
 
 def _on_one_shard(command: type[Any], *fields: Field, moves_money: bool = False) -> Operation:
     return Operation(command=command, reach=Reach.ONE, fields=fields, moves_money=moves_money)
+
+
+def _on_its_shard(command: type[Any], identity: str, *, moves_money: bool = False) -> Operation:
+    fields = (Field(identity, f.identity),)
+    return Operation(command=command, reach=Reach.IDENTITY, fields=fields, moves_money=moves_money)
 
 
 _PERMISSIONS: Final = (
@@ -245,8 +251,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "kill": _kill_switch(killed=True),
     "unkill": _kill_switch(killed=False),
-    "bust": _on_one_shard(c.BustTrade, Field("trade_id", f.identity), moves_money=True),
-    "cancel": _on_one_shard(c.CancelByOperator, Field("order_id", f.identity)),
+    "bust": _on_its_shard(c.BustTrade, "trade_id", moves_money=True),
+    "cancel": _on_its_shard(c.CancelByOperator, "order_id"),
     "quarantine": _on_one_shard(
         c.Quarantine, Field("entry_id", f.entry_id), Field("index", f.place)
     ),

@@ -21,6 +21,7 @@ from kalshi_fix.messages.amounts import (
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
 __all__ = [
+    "IDENTITY_DIGITS_MAX",
     "MAX_DIGITS",
     "RATE_PLACES",
     "InvalidValueError",
@@ -43,6 +44,7 @@ __all__ = [
 
 RATE_PLACES: Final = 6  # fee rates, in millionths
 SECOND_PLACES: Final = 9  # durations, in nanoseconds
+IDENTITY_DIGITS_MAX: Final = 18  # of an order's or a trade's number
 MAX_DIGITS: Final = 15  # before the point: far above any sum of money, far below 64 bits' abuse
 
 _DECIMAL: Final = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?")
@@ -107,6 +109,17 @@ def parse_count(text: str) -> int:
         InvalidValueError: anything else.
     """
     return _not_negative(text, parse_decimal(text, 0))
+
+
+def parse_identity(text: str) -> int:
+    """The number of an order or a trade.
+
+    Raises:
+        InvalidValueError: anything else.
+    """
+    if not (text.isascii() and text.isdecimal()) or len(text) > IDENTITY_DIGITS_MAX:
+        raise InvalidValueError(f"{text!r} is not an order's or a trade's number")
+    return int(text)
 
 
 def parse_seconds(text: str) -> int:

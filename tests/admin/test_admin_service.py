@@ -13,6 +13,7 @@ from waiting import wait_until
 
 from kalshi_fix.adapters.admin_socket import AdminClient, AdminUnreachableError, Login, to_line
 from kalshi_fix.messages import commands as c
+from kalshi_fix.model import IDS_PER_SHARD
 from kalshi_fix.processes.admin import WRONG_LOGIN
 from kalshi_fix.services.admin import Answer, Request, Status
 
@@ -220,6 +221,26 @@ def test_with_two_shards_money_needs_a_shard_and_a_market_knows_its_own(make_sys
     assert system.ask("markets.pause", symbol="KXNEW").shards[0].shard == "s1"
     wrong = system.ask("markets.pause", symbol="KXNEW", shard="s0")
     assert outcome(wrong) == (Status.INVALID, "shard: KXNEW lives in s1")
+
+
+@pytest.mark.parametrize(("operation", "field"), [("cancel", "order_id"), ("bust", "trade_id")])
+def test_an_order_s_or_a_trade_s_number_names_its_shard(
+    make_system: Any, operation: str, field: str
+) -> None:
+    system = make_system(shards=("s0", "s1"))
+
+    def ask(number: int, shard: str = "") -> Answer:
+        found: Answer = system.ask(operation, **{field: str(number)}, shard=shard)
+        return found
+
+    for number, shard in ((7, "s0"), (IDS_PER_SHARD + 7, "s1")):
+        for named in ("", shard):
+            answer = ask(number, named)
+            assert answer.status == Status.REFUSED  # there is no such order or trade
+            assert [each.shard for each in answer.shards] == [shard]
+    wrong = ask(IDS_PER_SHARD + 7, "s0")
+    assert outcome(wrong) == (Status.INVALID, f"shard: {IDS_PER_SHARD + 7} is of s1")
+    assert ask(2 * IDS_PER_SHARD).reason.startswith(f"{field}: {2 * IDS_PER_SHARD} is of none of")
 
 
 @pytest.mark.parametrize("fault", ["lose_after_writing", "lose_before_writing"])
