@@ -73,6 +73,7 @@ def test_stop_signals_that_interrupt_each_other_end_a_process_all_the_same(
             wait_for_time(0.5)
             for _ in range(50_000):
                 os.kill(process.pid, signal.SIGTERM)
-            assert process.wait(SECONDS) == 0
+            # one that has not come to its handler on a busy machine has ended as well
+            assert process.wait(60) in {0, -signal.SIGTERM}
         finally:
             process.kill()
