@@ -19,6 +19,10 @@ from typing import Final, Self
 import free_ports
 from waiting import wait_until
 
+from kalshi_fix.adapters.config import load
+from kalshi_fix.adapters.paths import DataDir
+from kalshi_fix.adapters.store import Store
+
 ROOT: Final = Path(__file__).parents[1]
 KALSHI_FIX: Final = Path(sys.executable).with_name("kalshi-fix")
 DEMO_CONFIG: Final = ROOT / "config" / "demo.toml"
@@ -153,6 +157,10 @@ class RunningSystem:
         for pid in self.processes(""):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def store(self) -> Store:
+        """Makes connections of the caller's own to its store, embedded or not."""
+        return Store.of(load(self.config).store, DataDir.find(self.data))
 
     def kill_role(self, role: str) -> None:
         """Kill -9 of every process of a role; waits until others have taken their place."""

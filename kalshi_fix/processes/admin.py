@@ -48,7 +48,7 @@ from kalshi_fix.services.admin import (
 )
 from kalshi_fix.services.admin_operations import OPERATIONS, Operation, Reach
 from kalshi_fix.services.admin_reads import CHECK, READINGS, STATUS
-from kalshi_fix.services.admin_values import IDENTITY_DIGITS_MAX
+from kalshi_fix.services.admin_values import InvalidValueError, parse_identity
 
 WRONG_LOGIN: Final = "operator or token wrong"
 
@@ -247,8 +247,10 @@ class AdminService:
         """The shard whose number it is; what is no number is for `to_command` to say."""
         shards = list(self._links)
         written = str(request.args.get(field))
-        is_number = written.isdecimal() and len(written) <= IDENTITY_DIGITS_MAX
-        index = int(written) // IDS_PER_SHARD if is_number else 0
+        try:
+            index = parse_identity(written) // IDS_PER_SHARD
+        except InvalidValueError:
+            index = 0
         if index >= len(shards):
             raise InvalidRequestError(f"{field}: {written} is of none of {', '.join(shards)}")
         if request.shard not in {"", shards[index]}:

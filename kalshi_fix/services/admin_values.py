@@ -21,7 +21,6 @@ from kalshi_fix.messages.amounts import (
 from kalshi_fix.model import NANOS, NANOS_PER_MS
 
 __all__ = [
-    "IDENTITY_DIGITS_MAX",
     "MAX_DIGITS",
     "RATE_PLACES",
     "InvalidValueError",
@@ -44,7 +43,7 @@ __all__ = [
 
 RATE_PLACES: Final = 6  # fee rates, in millionths
 SECOND_PLACES: Final = 9  # durations, in nanoseconds
-IDENTITY_DIGITS_MAX: Final = 18  # of an order's or a trade's number
+_IDENTITY_DIGITS_MAX: Final = 18  # of an order's or a trade's number
 MAX_DIGITS: Final = 15  # before the point: far above any sum of money, far below 64 bits' abuse
 
 _DECIMAL: Final = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?")
@@ -117,7 +116,7 @@ def parse_identity(text: str) -> int:
     Raises:
         InvalidValueError: anything else.
     """
-    if not (text.isascii() and text.isdecimal()) or len(text) > IDENTITY_DIGITS_MAX:
+    if not (text.isascii() and text.isdecimal()) or len(text) > _IDENTITY_DIGITS_MAX:
         raise InvalidValueError(f"{text!r} is not an order's or a trade's number")
     return int(text)
 

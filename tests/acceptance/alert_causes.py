@@ -18,10 +18,7 @@ from clients.fix_socket import ConnectionClosedError, FixSocket, utc_now
 from kernel_limits import limited
 from running_system import RunningSystem
 
-from kalshi_fix.adapters.config import load
-from kalshi_fix.adapters.paths import DataDir
 from kalshi_fix.adapters.redis_connection import Connection
-from kalshi_fix.adapters.store import Store
 
 EXPECTED_SESSION: Final = "ALPHA-PT"
 # logged on from the beginning: one that should be, and enough of them to be missed
@@ -70,8 +67,7 @@ class Stage:
     @contextmanager
     def store(self) -> Iterator[Connection]:
         """A connection of our own to the store."""
-        store = Store.of(load(self.system.config).store, DataDir.find(self.system.data))
-        connection = store.connect(SHARD)
+        connection = self.system.store().connect(SHARD)
         try:
             yield connection
         finally:

@@ -15,9 +15,7 @@ from clients.order_flow import Flow
 from running_system import DEMO_CONFIG, KALSHI_FIX, RunningSystem
 from waiting import wait_until
 
-from kalshi_fix.adapters.config import load
 from kalshi_fix.adapters.paths import DataDir
-from kalshi_fix.adapters.store import Store
 from kalshi_fix.adapters.trading_day import trading_day
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages.batch import CommandBatch
@@ -131,7 +129,7 @@ def test_a_replay_from_the_first_report_comes_out_of_sealed_segments(
 ) -> None:
     copy, _ = heard
     data = DataDir.find(busy.data)
-    bus = Store.of(load(busy.config).store, data).bus("s0")
+    bus = busy.store().bus("s0")
     first = int(copy.told[0].get(17).split(";")[1])
     wait_until(
         lambda: int(bus.read_events(0, 1, 0)[0].id.partition("-")[0]) > first,
@@ -152,7 +150,7 @@ def test_the_statement_of_the_day_is_what_drop_copy_was_told(
     copy, _ = heard
     today = trading_day(time.time_ns())
     tomorrow = trading_day(today.ends_at + NANOS)
-    bus = Store.of(load(busy.config).store, DataDir.find(busy.data)).bus("s0")
+    bus = busy.store().bus("s0")
     command = c.StartTradingDay("next", "op1", "", time.time_ns(), tomorrow.date, tomorrow.ends_at)
     bus.append_commands(CommandBatch("test", {}, [command]).pack())
     out = busy.data / "statements" / "ALPHA" / str(today.date) / "end-of-day"

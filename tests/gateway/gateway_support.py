@@ -46,6 +46,7 @@ from kalshi_fix.processes.gateway_lane import Lane, Surroundings
 LANE = "gw1"
 PATIENCE_SECONDS = 10.0
 OUT_OF_REACH = 700
+LONG_AGO = "20260101-00:00:00"
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -363,6 +364,12 @@ class Client:
         return self.send(
             "D", *more, (11, cl_ord_id), (55, "M"), (54, "1"), (60, now), (38, "10"), (40, "2"),
             (44, "0.50"), number=number,
+        )  # fmt: skip
+
+    def cancel(self, cl_ord_id: str, orig: str, *more: tuple[int, str], number: int = 0) -> int:
+        return self.send(
+            "F", *more, (11, cl_ord_id), (41, orig), (55, "M"), (54, "1"), (60, LONG_AGO),
+            number=number,
         )  # fmt: skip
 
     def receive(self) -> FixMessage:

@@ -5,7 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from gateway_support import Client, Rig, rig, wait_until
+from gateway_support import LONG_AGO, Client, Rig, rig, wait_until
 
 from kalshi_fix.messages import commands as c
 
@@ -131,8 +131,7 @@ def test_a_repeat_below_what_the_core_carried_out_is_refused_and_not_forgotten(
         wait_until(lambda: system.lane.readiness() == "the core does not move")
         client.order("two")
         assert client.receive().msg_type == "j"
-        cancel = [(11, "three"), (41, "one"), (55, "M"), (54, "1"), (60, "20260101-00:00:00")]
-        client.send("F", *cancel)
+        client.cancel("three", "one")
         system.core.resume()
         assert client.receive().get(150) == "4"
         system.lane.stop()
@@ -143,8 +142,9 @@ def test_a_repeat_below_what_the_core_carried_out_is_refused_and_not_forgotten(
         system.start_lane()
         client.log_on()
         assert client.receive_until("2").get(7) == "3"
-        client.order("two", (43, "Y"), (122, "20260101-00:00:00"), number=3)
-        client.send("F", (43, "Y"), (122, "20260101-00:00:00"), *cancel, number=4)
+        again = ((43, "Y"), (122, LONG_AGO))
+        client.order("two", *again, number=3)
+        client.cancel("three", "one", *again, number=4)
         refusal = client.receive_until("j")
         assert [refusal.get(tag) for tag in (379, 380, 45)] == ["two", "4", "3"]
         assert [order.cl_ord_id for order in system.core.executed(c.NewOrder)] == ["one"]

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_support import Client, Rig, rig, wait_until
+from gateway_support import Rig, rig, wait_until
 
 from kalshi_fix.adapters.bus import BusDownError, LaneHolder, OutcomeUnknownError
 from kalshi_fix.messages import commands as c
@@ -128,7 +128,7 @@ def test_new_orders_are_refused_while_the_core_does_not_move_and_cancels_are_tak
         assert tags(refusal, 45, 379, 380, 58) == (
             "j", str(number), "two", "4", "EXCHANGE_UNAVAILABLE",
         )  # fmt: skip
-        cancel(client, "three", "one")
+        client.cancel("three", "one")
         system.core.resume()
         assert tags(client.receive(), 11, 150) == ("8", "three", "4")
         wait_until(lambda: not system.lane.readiness())
@@ -145,7 +145,7 @@ def test_what_was_certainly_not_taken_by_the_store_is_refused_and_never_executed
         system.store.down = True
         client.order("one")
         assert tags(client.receive(), 379, 380) == ("j", "one", "4")
-        cancel(client, "two", "one")
+        client.cancel("two", "one")
         assert tags(client.receive(), 379, 380) == ("j", "two", "4")
         system.store.down = False
         wait_until(lambda: system.lane._writers[0].is_available)
@@ -187,7 +187,3 @@ def forget_the_answer(system: Rig, monkeypatch: pytest.MonkeyPatch) -> list[Exce
 
     monkeypatch.setattr(bus, "append_commands", forgetful)
     return outcomes
-
-
-def cancel(client: Client, cl_ord_id: str, orig: str) -> None:
-    client.send("F", (11, cl_ord_id), (41, orig), (55, "M"), (54, "1"), (60, "20260101-00:00:00"))

@@ -130,13 +130,9 @@ def taken(session: FixSocket) -> Message:
 
     It looks every 0.2 s whether the core moves, and what it saw last may have been the fault.
     """
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        found = try_order(session)
-        if found is not None:
-            return found
-        time.sleep(0.02)
-    raise TimeoutError(f"{session.sender}: no order was taken within {PATIENCE_SECONDS} s")
+    found = wait_until(lambda: try_order(session), "an order to be taken", PATIENCE_SECONDS)
+    assert found is not None, "that is what was waited for"
+    return found
 
 
 def try_order(session: FixSocket, symbol: str = "KXR-0") -> Message | None:

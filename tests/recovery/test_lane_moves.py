@@ -25,11 +25,8 @@ from recovery.recovery_parts import (
 from running_system import FIX_PORTS, KALSHI_FIX, RunningSystem, free_offset
 from waiting import wait_until
 
-from kalshi_fix.adapters.bus import Bus, LaneHolder
+from kalshi_fix.adapters.bus import LaneHolder
 from kalshi_fix.adapters.paths import DataDir
-from kalshi_fix.adapters.redis_url import parse
-from kalshi_fix.adapters.settings import StoreSettings
-from kalshi_fix.adapters.store import Store
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 LANE = "gw1"
@@ -172,7 +169,7 @@ def test_a_gateway_appends_nothing_from_the_moment_its_lane_moves(start: Start) 
     session = client(system, "ONE-RT")
     symbols = {"s0": "KXR-0", "s1": "KXR-1"}
     orders = {accepted(session, symbol).get(37) for symbol in symbols.values()}
-    buses = {shard: bus_of(system, shard) for shard in symbols}
+    buses = {shard: system.store().bus(shard) for shard in symbols}
     for bus in buses.values():
         bus.hold_lane(LaneHolder(f"gateway:{LANE}", "another machine"))
     late = {shard: f"late-{shard}" for shard in symbols}
@@ -188,12 +185,6 @@ def test_a_gateway_appends_nothing_from_the_moment_its_lane_moves(start: Start) 
     log_on(session)  # the next gateway has waited 5 s for a word of the other machine
     assert len(open_orders(session)) == len(orders | set(late)), "asked for again, and taken once"
     session.close()
-
-
-def bus_of(system: RunningSystem, shard: str) -> Bus:
-    """The system's store."""
-    store = DataDir.find(system.data).store_socket
-    return Store(StoreSettings(), parse(f"unix://{store}")).bus(shard)
 
 
 def test_a_gateway_whose_lane_has_moved_ends_when_it_wakes(start: Start, elsewhere: Away) -> None:

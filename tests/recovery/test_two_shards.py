@@ -24,15 +24,12 @@ from recovery.store_nodes import Nodes
 from running_system import RunningSystem
 from waiting import wait_until
 
-from kalshi_fix.adapters.config import load
-from kalshi_fix.adapters.paths import DataDir
-from kalshi_fix.adapters.store import Store
 from kalshi_fix.messages import commands as c
 from kalshi_fix.messages.batch import CommandBatch
+from kalshi_fix.model import IDS_PER_SHARD
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(150)]
 ON_FIRST, ON_SECOND = "KXR-0", "KXR-1"
-FIRST_OF_SECOND = 10**15  # OrderIDs of the second shard
 
 
 @pytest.fixture(scope="module", params=["embedded", "cluster"])
@@ -197,13 +194,12 @@ def test_a_market_defined_while_all_runs_is_traded_in_its_shard_and_after_a_rest
     system: RunningSystem, one: FixSocket
 ) -> None:
     """The configuration does not know it: gateways learn of it from the shard."""
-    settings, data = load(system.config), DataDir.find(system.data)
-    with closing(Store.of(settings.store, data).bus("s1")) as bus:
+    with closing(system.store().bus("s1")) as bus:
         new = ("KXR-LIVE", "KXR", "KXR", "Defined by an operator")
         command = c.DefineMarket("live", "op1", "", time.time_ns(), *new)
         bus.append_commands(CommandBatch("test", {}, [command]).pack())
     wait_until(lambda: takes_orders(one, "KXR-LIVE"), "the market", PATIENCE_SECONDS)
-    assert int(accepted(one, "KXR-LIVE").get(37)) > FIRST_OF_SECOND
+    assert int(accepted(one, "KXR-LIVE").get(37)) > IDS_PER_SHARD
     system.kill_role("gateway --name gw1")
     wait_until(lambda: takes_orders(one, "KXR-LIVE"), "the market", PATIENCE_SECONDS)
     mass_cancel(one)

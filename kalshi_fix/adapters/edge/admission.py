@@ -122,7 +122,7 @@ class Admission:
         """What costs nothing to refuse: no password is worked out, no engine asked."""
         if not identity.may_come_from(peer.address):
             return Drop("address_not_allowed")  # from there nobody knows this identity
-        wait_seconds = self._failures.wait_seconds(_failure_key(identity, peer), _now())
+        wait_seconds = self._failures.wait_seconds(peer.claiming(identity.name), _now())
         if not wait_seconds:
             return None
         reason = LogonReason.LOGON_RATE_LIMIT
@@ -165,7 +165,7 @@ class Admission:
             if reason is None or reason is LogonReason.LOGON_SERVICE_BUSY:
                 return logon if reason is None else Refusal(reason)
             logon = Refusal(reason)
-        self._failures.spend(_failure_key(identity, peer), _now())
+        self._failures.spend(peer.claiming(identity.name), _now())
         return logon
 
     async def _open(
@@ -237,10 +237,6 @@ class Admission:
         now = utc_text(self._clock())
         header = [(34, _VERDICT_SEQUENCE), (49, sender), (52, now), (56, target)]
         return encode(msg_type, [*header, *body, (SECRET_TAG, secret), (VERDICT_TAG, text)])
-
-
-def _failure_key(identity: Identity, peer: Peer) -> str:
-    return f"{peer.address} {identity.name}"
 
 
 def _now() -> float:

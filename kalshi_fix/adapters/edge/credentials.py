@@ -124,7 +124,7 @@ class Credentials:
         if logon.raw_data:
             good = self._signed(session, logon)
         else:
-            who = f"{peer.address} {session.name}"
+            who = peer.claiming(session.name)
             answer = await self._turns.take(who, lambda: self._password(session, logon))
             if answer is None:
                 return LogonReason.LOGON_SERVICE_BUSY

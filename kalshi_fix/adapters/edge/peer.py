@@ -16,6 +16,10 @@ class Peer:
     address: str
     certificate_names: frozenset[str] = NO_CERTIFICATE
 
+    def claiming(self, session: str) -> str:
+        """What Logons of a session from this address are counted by."""
+        return f"{self.address} {session}"
+
     @property
     def has_certificate(self) -> bool:
         """Whether a certificate of a trusted authority was shown."""
